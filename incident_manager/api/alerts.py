@@ -1,0 +1,75 @@
+"""Alerts: post one, read them."""
+
+from typing import Any, Final
+from uuid import UUID
+
+from litestar import Controller, Request, Response, get, post
+from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import JSONBody
+
+from incident_manager.api.dependencies import Cursor, IdempotencyHeader, PageSize
+from incident_manager.api.parts import Parts
+from incident_manager.api.problems import problems
+from incident_manager.flows import alerts
+from incident_manager.flows.idempotency import claim_of
+from incident_manager.flows.intake.submissions import submit
+from incident_manager.flows.units import Units
+from incident_manager.rules.access import Policy
+from incident_manager.schemas.alerts import AlertAccepted, AlertIn, AlertOut, AlertPage
+
+BODY_LIMIT: Final = 256 * 1024
+_ATTACHED: Final = {
+    200: ResponseSpec(AlertAccepted, generate_examples=False, description="stored; opened no incident")
+}
+
+
+class AlertController(Controller):
+    """Alerts from anybody who has a key."""
+
+    path = "/v1/alerts"
+    tags = ("alerts",)
+
+    @post(
+        policy=Policy.INGEST,
+        request_max_body_size=BODY_LIMIT,
+        responses=_ATTACHED | problems(413, 415),
+        response_description="committed, and it opened an incident",
+    )
+    async def submit(
+        self,
+        request: Request[Any, Any, Any],
+        data: JSONBody[AlertIn],
+        parts: NamedDependency[Parts],
+        units: NamedDependency[Units],
+        idempotency_key: IdempotencyHeader = None,
+    ) -> Response[AlertAccepted]:
+        """Take in an alert: 201 where it opened an incident, 200 where it did not. Either way it is committed."""
+        claim = (
+            claim_of("POST /v1/alerts", idempotency_key, await request.body()) if idempotency_key else None
+        )
+        submission = submit(
+            data,
+            source=data.source,
+            settings=parts.settings.dedup,
+            received_at=parts.clock.now(),
+            header_claim=claim,
+        )
+        result = (await parts.intake.receive(units, [submission]))[0]
+        return Response(result.answer, status_code=201 if result.opened else 200)
+
+    @get(policy=Policy.READ, responses=problems())
+    async def list(
+        self,
+        parts: NamedDependency[Parts],
+        units: NamedDependency[Units],
+        cursor: Cursor = None,
+        page_size: PageSize = 20,
+    ) -> AlertPage:
+        """List alerts, newest first."""
+        return await units.read(alerts.list_alerts, cursor, page_size, parts.vault)
+
+    @get("/{alert_id:uuid}", policy=Policy.READ, responses=problems(404))
+    async def get(self, alert_id: UUID, units: NamedDependency[Units]) -> AlertOut:
+        """Show an alert: what was given, and what was decided."""
+        return await units.read(alerts.get, alert_id)

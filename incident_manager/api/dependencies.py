@@ -1,0 +1,43 @@
+"""What handlers are given: the parts, and the caller's units of work."""
+
+from typing import Annotated, Any
+
+from litestar import Request
+from litestar.params import Parameter
+
+from incident_manager.api.parts import Parts, parts_of
+from incident_manager.flows.units import Units
+from incident_manager.schemas.base import CURSOR_LIMIT
+
+
+def provide_parts(request: Request[Any, Any, Any]) -> Parts:
+    """Return the parts of the application."""
+    return parts_of(request)
+
+
+def provide_units(request: Request[Any, Any, Any]) -> Units:
+    """Return units of work of the caller that the guard found."""
+    parts = parts_of(request)
+    return Units(parts.database, parts.clock, request.scope["state"]["actor"])
+
+
+Cursor = Annotated[
+    str | None,
+    Parameter(query="cursor", max_length=CURSOR_LIMIT, description="`next_cursor` of the page before"),
+]
+PageSize = Annotated[int, Parameter(query="page_size", ge=1, le=100, description="rows a page, 1 to 100")]
+IfMatch = Annotated[
+    str | None,
+    Parameter(
+        header="If-Match", max_length=1_000, description="the ETag that was read; another version answers 412"
+    ),
+]
+IdempotencyHeader = Annotated[
+    str | None,
+    Parameter(
+        header="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        description="the same key on the same route gets the first answer again, for 24 h; with another body, 422",
+    ),
+]

@@ -1,0 +1,301 @@
+"""Incidents: open, list, read, change, and what is done to them."""
+
+import re
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+from litestar import Controller, Request, Response, get, patch, post, put
+from litestar.di import NamedDependency
+from litestar.params import JSONBody, Parameter
+
+from incident_manager.api.dependencies import Cursor, IdempotencyHeader, IfMatch, PageSize
+from incident_manager.api.parts import Parts
+from incident_manager.api.problems import problems
+from incident_manager.errors import ValidationFailed
+from incident_manager.flows import alerts, versions
+from incident_manager.flows.idempotency import claim_of, once
+from incident_manager.flows.incidents import reading, requests
+from incident_manager.flows.intake.submissions import policy_for
+from incident_manager.flows.units import Unit, Units
+from incident_manager.rules.access import Policy
+from incident_manager.rules.incident_type import IncidentType
+from incident_manager.rules.lifecycle import IncidentState
+from incident_manager.rules.severity import Severity
+from incident_manager.schemas.alerts import AlertPage
+from incident_manager.schemas.incidents import (
+    AcknowledgeIn,
+    CloseIn,
+    IncidentFilter,
+    IncidentIn,
+    IncidentOut,
+    IncidentPage,
+    IncidentPatch,
+    IncidentSort,
+    NoteIn,
+    ReopenIn,
+    ResolveIn,
+    TimelinePage,
+)
+
+PAGE_LIMIT: Final = 10_000
+WORDS_LIMIT: Final = 10
+
+Reference = Annotated[str, Parameter(max_length=64, description="the incident's id or number")]
+Texts = Annotated[list[Annotated[str, Parameter(max_length=1_300)]] | None, Parameter(max_items=50)]
+Moment = Annotated[datetime | None, Parameter(description="RFC 3339, with a zone")]
+
+
+class IncidentController(Controller):
+    """Incidents of the caller's tenant. `{reference}` is an id or a number."""
+
+    path = "/v1/incidents"
+    tags = ("incidents",)
+
+    @post(policy=Policy.ACT, responses=problems(409, 413, 415))
+    async def open(
+        self,
+        request: Request[Any, Any, Any],
+        data: JSONBody[IncidentIn],
+        parts: NamedDependency[Parts],
+        units: NamedDependency[Units],
+        idempotency_key: IdempotencyHeader = None,
+    ) -> Response[IncidentOut]:
+        """Open an incident by hand. One that an alert like it would have attached to: 409 with its `incident_id`."""
+        policy = policy_for(parts.settings.dedup, has_identity=False)
+        async with parts.numbers.promise(units.actor.tenant_id, 1) as numbers:
+            shown = await _act(
+                request,
+                parts,
+                units,
+                idempotency_key,
+                lambda unit: requests.create(unit, data, policy, numbers),
+            )
+        shown.headers["Location"] = f"/v1/incidents/{shown.content.id}"
+        shown.status_code = 201
+        return shown
+
+    @get(policy=Policy.READ, responses=problems())
+    async def list(
+        self,
+        parts: NamedDependency[Parts],
+        units: NamedDependency[Units],
+        states: list[IncidentState] | None = None,
+        severities: list[Severity] | None = None,
+        sources: Texts = None,
+        types: list[IncidentType] | None = None,
+        assignees: Texts = None,
+        services: Texts = None,
+        labels: Texts = None,
+        active_only: bool = False,
+        q: Annotated[
+            str | None, Parameter(max_length=200, description="words of title and description")
+        ] = None,
+        since: Moment = None,
+        until: Moment = None,
+        sort: IncidentSort = IncidentSort.CREATED_LAST,
+        page: Annotated[
+            int, Parameter(ge=0, le=PAGE_LIMIT, description="from 0; deeper, use the cursor")
+        ] = 0,
+        page_size: PageSize = 20,
+        cursor: Cursor = None,
+    ) -> IncidentPage:
+        """List incidents. Filters may be repeated: any of one filter's values, all of the filters; `labels` as key:value."""
+        wanted = IncidentFilter(
+            states=states or [],
+            severities=severities or [],
+            sources=sources or [],
+            types=types or [],
+            assignees=assignees or [],
+            services=services or [],
+            labels=[_label(text) for text in labels or []],
+            active_only=active_only,
+            words=_words(q),
+            since=_instant("since", since),
+            until=_instant("until", until),
+        )
+        where = reading.Paging(page=page, page_size=page_size, cursor=cursor)
+        return await units.read(reading.list_incidents, wanted, sort, where, parts.vault)
+
+    @get("/{reference:str}", policy=Policy.READ, responses=problems(404))
+    async def get(self, reference: Reference, units: NamedDependency[Units]) -> Response[IncidentOut]:
+        """Show an incident, with its version as ETag. Repeats that only count do not change the version."""
+        return _shown(await units.read(reading.get, reference))
+
+    @patch("/{reference:str}", policy=Policy.ACT, responses=problems(404, 409, 412, 413, 415))
+    async def change(
+        self,
+        reference: Reference,
+        data: JSONBody[IncidentPatch],
+        units: NamedDependency[Units],
+        if_match: IfMatch = None,
+    ) -> Response[IncidentOut]:
+        """Change what is given; `state: Resolved` is a resolve in full."""
+        return _shown(await units.write(requests.change, reference, data, if_match))
+
+    @put("/{reference:str}", policy=Policy.ACT, responses=problems(404, 409, 412, 413, 415))
+    async def put(
+        self,
+        reference: Reference,
+        data: JSONBody[IncidentPatch],
+        units: NamedDependency[Units],
+        if_match: IfMatch = None,
+    ) -> Response[IncidentOut]:
+        """Change what is given, as PATCH does."""
+        return _shown(await units.write(requests.change, reference, data, if_match))
+
+    @post(
+        "/{reference:str}/acknowledge",
+        status_code=200,
+        policy=Policy.ACT,
+        responses=problems(404, 409, 413, 415),
+    )
+    async def acknowledge(
+        self,
+        request: Request[Any, Any, Any],
+        reference: Reference,
+        parts: NamedDependency[Parts],
+        units: NamedDependency[Units],
+        data: JSONBody[AcknowledgeIn | None] = None,
+        idempotency_key: IdempotencyHeader = None,
+    ) -> Response[IncidentOut]:
+        """Take it: Detected becomes Triaged, and it stops escalating."""
+        by = data.by if data else None
+        return await _act(
+            request, parts, units, idempotency_key, lambda unit: requests.acknowledge(unit, reference, by)
+        )
+
+    @post(
+        "/{reference:str}/resolve", status_code=200, policy=Policy.ACT, responses=problems(404, 409, 413, 415)
+    )
+    async def resolve(
+        self,
+        request: Request[Any, Any, Any],
+        reference: Reference,
+        data: JSONBody[ResolveIn],
+        parts: NamedDependency[Parts],
+        units: NamedDependency[Units],
+        idempotency_key: IdempotencyHeader = None,
+    ) -> Response[IncidentOut]:
+        """End it, and say how."""
+        return await _act(
+            request, parts, units, idempotency_key, lambda unit: requests.resolve(unit, reference, data)
+        )
+
+    @post(
+        "/{reference:str}/close", status_code=200, policy=Policy.ACT, responses=problems(404, 409, 413, 415)
+    )
+    async def close(
+        self,
+        request: Request[Any, Any, Any],
+        reference: Reference,
+        parts: NamedDependency[Parts],
+        units: NamedDependency[Units],
+        data: JSONBody[CloseIn | None] = None,
+        idempotency_key: IdempotencyHeader = None,
+    ) -> Response[IncidentOut]:
+        """Put a resolved incident away."""
+        return await _act(
+            request, parts, units, idempotency_key, lambda unit: requests.close(unit, reference)
+        )
+
+    @post(
+        "/{reference:str}/reopen", status_code=200, policy=Policy.ACT, responses=problems(404, 409, 413, 415)
+    )
+    async def reopen(
+        self,
+        request: Request[Any, Any, Any],
+        reference: Reference,
+        data: JSONBody[ReopenIn],
+        parts: NamedDependency[Parts],
+        units: NamedDependency[Units],
+        idempotency_key: IdempotencyHeader = None,
+    ) -> Response[IncidentOut]:
+        """Take it up again; how it had ended stays on the timeline."""
+        return await _act(
+            request, parts, units, idempotency_key, lambda unit: requests.reopen(unit, reference, data.reason)
+        )
+
+    @post("/{reference:str}/notes", status_code=200, policy=Policy.ACT, responses=problems(404, 413, 415))
+    async def add_note(
+        self,
+        request: Request[Any, Any, Any],
+        reference: Reference,
+        data: JSONBody[NoteIn],
+        parts: NamedDependency[Parts],
+        units: NamedDependency[Units],
+        idempotency_key: IdempotencyHeader = None,
+    ) -> Response[IncidentOut]:
+        """Write a note on the timeline."""
+        return await _act(
+            request,
+            parts,
+            units,
+            idempotency_key,
+            lambda unit: requests.add_note(unit, reference, data.content),
+        )
+
+    @get("/{reference:str}/timeline", policy=Policy.READ, responses=problems(404))
+    async def timeline(
+        self,
+        reference: Reference,
+        parts: NamedDependency[Parts],
+        units: NamedDependency[Units],
+        cursor: Cursor = None,
+        page_size: PageSize = 100,
+    ) -> TimelinePage:
+        """Show what happened to it, oldest first."""
+        return await units.read(reading.timeline, reference, cursor, page_size, parts.vault)
+
+    @get("/{reference:str}/alerts", policy=Policy.READ, responses=problems(404))
+    async def alerts(
+        self,
+        reference: Reference,
+        parts: NamedDependency[Parts],
+        units: NamedDependency[Units],
+        cursor: Cursor = None,
+        page_size: PageSize = 20,
+    ) -> AlertPage:
+        """List its alerts, newest first."""
+        return await units.read(alerts.list_alerts, cursor, page_size, parts.vault, reference)
+
+
+async def _act(
+    request: Request[Any, Any, Any],
+    parts: Parts,
+    units: Units,
+    key: str | None,
+    work: Callable[[Unit], Awaitable[IncidentOut]],
+) -> Response[IncidentOut]:
+    """Run a flow once per Idempotency-Key and answer with the incident."""
+    claim = claim_of(f"{request.method} {request.scope['path']}", key, await request.body()) if key else None
+    return _shown(await units.write(once, claim, parts.intake.idempotency_ttl, IncidentOut, work))
+
+
+def _shown(incident: IncidentOut) -> Response[IncidentOut]:
+    return Response(incident, headers={"ETag": versions.etag(incident.version)}, status_code=200)
+
+
+def _label(text: str) -> tuple[str, str]:
+    key, colon, value = text.rpartition(":")
+    if not colon or not key:
+        raise ValidationFailed.of("labels", "must be key:value")
+    return key, value
+
+
+def _words(q: str | None) -> list[str]:
+    words = re.findall(r"\S+", q or "")
+    if len(words) > WORDS_LIMIT:
+        raise ValidationFailed.of("q", f"holds more than {WORDS_LIMIT} words")
+    return words
+
+
+def _instant(name: str, moment: datetime | None) -> datetime | None:
+    if moment is None:
+        return None
+    if moment.tzinfo is None:
+        raise ValidationFailed.of(name, "must have a time zone")
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValidationFailed.of(name, "is out of range") from error

@@ -1,0 +1,82 @@
+"""The one place where the parts are put together."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Final
+
+from litestar import Litestar
+from litestar.di import Provide
+
+from incident_manager import start
+from incident_manager.api.access import AuditController, KeyController
+from incident_manager.api.alerts import BODY_LIMIT, AlertController
+from incident_manager.api.dependencies import provide_parts, provide_units
+from incident_manager.api.guards import authorize, check_address, declare_policies
+from incident_manager.api.health import HealthController
+from incident_manager.api.incidents import IncidentController
+from incident_manager.api.integrations import IntegrationController, MonitorController
+from incident_manager.api.parts import STATE_KEY, Parts
+from incident_manager.api.problems import HANDLERS, add_request_id
+from incident_manager.api.requests import StrictRequest
+from incident_manager.api.schema import AssetController, openapi_config
+from incident_manager.clock import Clock, SystemClock
+from incident_manager.db import Database
+from incident_manager.flows.intake.receive import Intake
+from incident_manager.settings import Settings
+from incident_manager.store.numbers import IncidentNumbers
+
+CONTROLLERS: Final = (
+    AlertController,
+    IncidentController,
+    MonitorController,
+    IntegrationController,
+    KeyController,
+    AuditController,
+    HealthController,
+    AssetController,
+)
+
+
+def create_app(settings: Settings, clock: Clock | None = None, announce: start.Announce = print) -> Litestar:
+    """Return the application; its parts are made when it starts and closed when it stops."""
+    clock = clock or SystemClock()
+
+    @asynccontextmanager
+    async def parts(app: Litestar) -> AsyncIterator[None]:
+        database = Database(settings.database_url, settings.database)
+        try:
+            vault = await start.prepare(settings, database, clock, announce)
+            numbers = IncidentNumbers(database)
+            app.state[STATE_KEY] = Parts(
+                settings=settings,
+                database=database,
+                clock=clock,
+                vault=vault,
+                numbers=numbers,
+                intake=Intake(numbers, timedelta(seconds=settings.idempotency.ttl_seconds)),
+                started_at=clock.now(),
+                weaknesses=tuple(await start.check_durability(settings, database)),
+            )
+            yield
+            await numbers.give_back()
+        finally:
+            await database.close()
+
+    app = Litestar(
+        route_handlers=list(CONTROLLERS),
+        lifespan=[parts],
+        guards=[check_address, authorize],
+        dependencies={
+            "parts": Provide(provide_parts, sync_to_thread=False),
+            "units": Provide(provide_units, sync_to_thread=False),
+        },
+        exception_handlers=HANDLERS,
+        before_send=[add_request_id],
+        request_class=StrictRequest,
+        request_max_body_size=BODY_LIMIT,
+        openapi_config=openapi_config(),
+        logging_config=None,
+    )
+    declare_policies(app)
+    return app

@@ -1,0 +1,1 @@
+"""Incidents: `views` shows them, `moves` changes them, `requests` is what the API calls."""

@@ -1,0 +1,135 @@
+"""Changes to one locked incident, each with its timeline entry: what people, integrations and the engine have in common."""
+
+from collections.abc import Sequence
+
+from incident_manager.errors import InvalidTransition
+from incident_manager.flows.timeline import Event, note
+from incident_manager.flows.units import Unit
+from incident_manager.models.alerts import DedupKey
+from incident_manager.models.incidents import Incident
+from incident_manager.rules import lifecycle
+from incident_manager.rules.lifecycle import IncidentState, Move, Step
+from incident_manager.schemas.incidents import ResolveIn
+
+
+def touch(unit: Unit, incident: Incident) -> None:
+    """Mark an incident as changed: its version is what If-Match compares."""
+    incident.version += 1
+    incident.updated_at = unit.now
+
+
+def acknowledge(unit: Unit, incident: Incident, by: str, reason: str) -> bool:
+    """Take an incident; one that is acknowledged already stays as it is.
+
+    Raises InvalidTransition where it is Resolved or Closed.
+    """
+    move = _allowed(lifecycle.acknowledge(incident.state))
+    if incident.acknowledged_at is not None and move.step is Step.UNCHANGED:
+        return False
+    before = incident.state
+    if move.step is Step.MOVED:
+        incident.state = IncidentState.TRIAGED
+    incident.acknowledged_at, incident.acknowledged_by = unit.now, by
+    touch(unit, incident)
+    note(
+        unit,
+        incident,
+        Event.ACKNOWLEDGED,
+        reason,
+        f"acknowledged: {move.reason}",
+        by=by,
+        before=before,
+        after=incident.state,
+    )
+    return True
+
+
+def resolve(unit: Unit, incident: Incident, how: ResolveIn, reason: str) -> bool:
+    """End an incident; one that is Resolved already stays as it is.
+
+    Raises InvalidTransition where the table of moves says no.
+    """
+    move = _allowed(lifecycle.move(incident.state, IncidentState.RESOLVED))
+    if move.step is Step.UNCHANGED:
+        return False
+    before = incident.state
+    incident.state = IncidentState.RESOLVED
+    incident.resolved_at, incident.resolved_by = unit.now, how.resolved_by
+    incident.resolution_method, incident.root_cause, incident.resolution_notes = (
+        how.method,
+        how.root_cause,
+        how.notes,
+    )
+    touch(unit, incident)
+    note(
+        unit,
+        incident,
+        Event.RESOLVED,
+        reason,
+        f"resolved: {move.reason}",
+        by=how.resolved_by,
+        before=before,
+        after=incident.state,
+        method=how.method,
+        root_cause=how.root_cause,
+        notes=how.notes,
+    )
+    return True
+
+
+def go(unit: Unit, incident: Incident, target: IncidentState, by: str, reason: str) -> bool:
+    """Move an incident to a state other than Resolved (`resolve` says how it ended); the state it has is no move.
+
+    Raises InvalidTransition where the table of moves says no.
+    """
+    move = _allowed(lifecycle.move(incident.state, target))
+    if move.step is Step.UNCHANGED:
+        return False
+    before, data = incident.state, {}
+    incident.state = target
+    event = {Step.CLOSED: Event.CLOSED, Step.REOPENED: Event.REOPENED}.get(move.step, Event.STATE_CHANGED)
+    if move.step is Step.CLOSED:
+        incident.closed_at, incident.closed_by = unit.now, by
+    elif move.step is Step.REOPENED:
+        data = _clear_end(incident)
+    touch(unit, incident)
+    note(
+        unit,
+        incident,
+        event,
+        reason,
+        f"{event.value.replace('_', ' ')}: {move.reason}",
+        by=by,
+        before=before,
+        after=target,
+        **data,
+    )
+    return True
+
+
+def follow(keys: Sequence[DedupKey], incident: Incident) -> None:
+    """Let the deduplication keys that name an incident know whether it is active still."""
+    for key in keys:
+        key.open = lifecycle.is_active(incident.state)
+
+
+def _clear_end(incident: Incident) -> dict[str, object]:
+    """Take the end off an incident that goes on, and return it for the timeline, where it is kept."""
+    kept: dict[str, object] = {
+        "resolved_at": incident.resolved_at.isoformat() if incident.resolved_at else None,
+        "resolved_by": incident.resolved_by,
+        "resolution_method": incident.resolution_method,
+        "root_cause": incident.root_cause,
+        "notes": incident.resolution_notes,
+    }
+    incident.resolved_at = incident.resolved_by = incident.resolution_method = None
+    incident.root_cause = incident.resolution_notes = None
+    incident.closed_at = incident.closed_by = None
+    incident.acknowledged_at = incident.acknowledged_by = None
+    return {"resolution": kept}
+
+
+def _allowed(move: Move) -> Move:
+    if move.step is Step.REFUSED:
+        raise InvalidTransition(move.reason, allowed=[str(state) for state in move.allowed])
+    return move

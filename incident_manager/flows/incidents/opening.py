@@ -1,0 +1,52 @@
+"""A new incident: from an alert that opens one, or by hand."""
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from incident_manager.flows.timeline import Event, note
+from incident_manager.flows.units import Unit
+from incident_manager.models.incidents import Incident
+from incident_manager.rules.dedup import MESSAGES, Reason
+from incident_manager.rules.incident_type import IncidentType
+from incident_manager.rules.lifecycle import IncidentState
+from incident_manager.rules.severity import Severity
+
+
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """What a new incident starts with."""
+
+    id: UUID
+    number: int
+    source: str
+    title: str
+    description: str
+    severity: Severity
+    incident_type: IncidentType
+    fingerprint: str
+    affected_resources: list[str]
+    labels: dict[str, str]
+    assignees: list[str]
+    links: list[Any]
+    recurrence_of_id: UUID | None
+
+
+def open_incident(unit: Unit, draft: Draft, reason: Reason) -> Incident:
+    """Make the incident and the first entry of its timeline; the session writes both."""
+    incident = Incident(
+        tenant_id=unit.tenant_id,
+        version=1,
+        created_at=unit.now,
+        updated_at=unit.now,
+        state=IncidentState.DETECTED,
+        occurrences=1,
+        first_seen_at=unit.now,
+        last_seen_at=unit.now,
+        timeline_length=0,
+        **{name: getattr(draft, name) for name in Draft.__struct_fields__},
+    )
+    unit.session.add(incident)
+    recurrence = {"recurrence_of_id": str(draft.recurrence_of_id)} if draft.recurrence_of_id else {}
+    note(unit, incident, Event.OPENED, reason, MESSAGES[reason], severity=draft.severity, **recurrence)
+    return incident

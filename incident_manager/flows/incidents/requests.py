@@ -1,0 +1,195 @@
+"""What people and tools ask of incidents: each locks, checks, moves, and records it on the audit."""
+
+from collections.abc import Callable, Sequence
+
+from msgspec import UNSET
+
+from incident_manager.errors import Conflict
+from incident_manager.flows import keys, versions
+from incident_manager.flows.incidents import moves
+from incident_manager.flows.incidents.opening import Draft, open_incident
+from incident_manager.flows.incidents.views import plain, view
+from incident_manager.flows.timeline import Event, note, record
+from incident_manager.flows.units import Unit
+from incident_manager.ids import new_id
+from incident_manager.models.alerts import DedupKey
+from incident_manager.models.incidents import Incident
+from incident_manager.rules import dedup, fingerprint
+from incident_manager.rules.dedup import DedupPolicy, Report, Verdict
+from incident_manager.rules.lifecycle import IncidentState, ResolutionMethod
+from incident_manager.rules.severity import Severity
+from incident_manager.schemas.incidents import IncidentIn, IncidentOut, IncidentPatch, ResolveIn
+from incident_manager.store import alerts as alert_store
+from incident_manager.store import incidents as store
+from incident_manager.store.numbers import NumberPromise
+
+BY_REQUEST = "requested"
+_PLAIN_FIELDS = (
+    "severity",
+    "title",
+    "description",
+    "assignees",
+    "labels",
+    "affected_resources",
+    "service",
+    "team",
+)
+
+
+async def create(unit: Unit, wanted: IncidentIn, policy: DedupPolicy, numbers: NumberPromise) -> IncidentOut:
+    """Open an incident by hand; later alerts of the same fingerprint attach to it.
+
+    Raises Conflict with `incident_id` where an alert like this would have attached.
+    """
+    numbers.rewind()
+    mark = fingerprint.of_text(wanted.source, wanted.incident_type, wanted.title, wanted.affected_resources)
+    incident_id = new_id()
+    report = Report(status=dedup.AlertStatus.FIRING, occurred_at=unit.now, received_at=unit.now)
+    key = (
+        await alert_store.lock_keys(unit.session, [keys.new_row(unit.tenant_id, mark, report, incident_id)])
+    )[mark]
+    known = keys.known_state(key, incident_id)
+    decision = dedup.decide(known, report, policy)
+    if decision.verdict is not Verdict.OPEN:
+        message = "an open incident of this source, type, title and resources exists"
+        raise Conflict(message, incident_id=str(key.incident_id))
+    draft = Draft(
+        id=incident_id,
+        number=numbers.next(),
+        fingerprint=mark,
+        links=[],
+        recurrence_of_id=known.incident_id,
+        **{name: getattr(wanted, name) for name in IncidentIn.__struct_fields__},
+    )
+    incident = open_incident(unit, draft, decision.reason)
+    keys.save(key, dedup.advance(known, report, decision.verdict, incident_id))
+    record(unit, "create", "incident", incident.id, before={}, after=plain(incident))
+    return view(incident)
+
+
+async def change(unit: Unit, reference: str, patch: IncidentPatch, if_match: str | None) -> IncidentOut:
+    """Change what the patch names; a state in it is a move in full, Resolved a resolve by `actor`.
+
+    Raises NotFound, VersionConflict, InvalidTransition.
+    """
+    by = unit.actor.name if patch.actor is UNSET else patch.actor
+
+    def apply(incident: Incident) -> None:
+        _set_fields(unit, incident, patch, by)
+        if patch.state is IncidentState.RESOLVED:
+            how = ResolveIn(resolved_by=by, notes="", method=ResolutionMethod.MANUAL)
+            moves.resolve(unit, incident, how, BY_REQUEST)
+        elif patch.state is not UNSET:
+            moves.go(unit, incident, patch.state, by, BY_REQUEST)
+
+    return await _changed(
+        unit, reference, "update", apply, if_match=if_match, moves_activity=patch.state is not UNSET
+    )
+
+
+async def acknowledge(unit: Unit, reference: str, by: str | None) -> IncidentOut:
+    """Take an incident.
+
+    Raises NotFound, InvalidTransition.
+    """
+    by = by or unit.actor.name
+    return await _changed(
+        unit, reference, "acknowledge", lambda incident: moves.acknowledge(unit, incident, by, BY_REQUEST)
+    )
+
+
+async def resolve(unit: Unit, reference: str, how: ResolveIn) -> IncidentOut:
+    """End an incident.
+
+    Raises NotFound, InvalidTransition.
+    """
+
+    def apply(incident: Incident) -> None:
+        moves.resolve(unit, incident, how, BY_REQUEST)
+
+    return await _changed(unit, reference, "resolve", apply, moves_activity=True)
+
+
+async def close(unit: Unit, reference: str) -> IncidentOut:
+    """Put a Resolved incident away.
+
+    Raises NotFound, InvalidTransition.
+    """
+
+    def apply(incident: Incident) -> None:
+        moves.go(unit, incident, IncidentState.CLOSED, unit.actor.name, BY_REQUEST)
+
+    return await _changed(unit, reference, "close", apply, moves_activity=True)
+
+
+async def reopen(unit: Unit, reference: str, reason: str) -> IncidentOut:
+    """Take up a Resolved or Closed incident again; the timeline keeps how it had ended.
+
+    Raises NotFound, InvalidTransition.
+    """
+
+    def apply(incident: Incident) -> None:
+        if incident.state is IncidentState.INVESTIGATING:
+            return
+        moves.go(unit, incident, IncidentState.INVESTIGATING, unit.actor.name, reason)
+
+    return await _changed(unit, reference, "reopen", apply, moves_activity=True)
+
+
+async def add_note(unit: Unit, reference: str, content: str) -> IncidentOut:
+    """Write a note on the timeline.
+
+    Raises NotFound.
+    """
+
+    def apply(incident: Incident) -> None:
+        moves.touch(unit, incident)
+        note(unit, incident, Event.NOTE, BY_REQUEST, content)
+
+    return await _changed(unit, reference, "note", apply)
+
+
+async def _changed(
+    unit: Unit,
+    reference: str,
+    action: str,
+    apply: Callable[[Incident], object],
+    *,
+    if_match: str | None = None,
+    moves_activity: bool = False,
+) -> IncidentOut:
+    """Lock (keys before the incident, as intake does), check, apply, and audit what changed."""
+    locked: Sequence[DedupKey] = (
+        await alert_store.lock_keys_of(unit.session, reference) if moves_activity else ()
+    )
+    incident = await store.get(unit.session, reference, for_update=True)
+    versions.check(incident.version, if_match)
+    before, version = plain(incident), incident.version
+    apply(incident)
+    if incident.version != version:
+        moves.follow(locked, incident)
+        record(unit, action, "incident", incident.id, before=before, after=plain(incident))
+    return view(incident)
+
+
+def _set_fields(unit: Unit, incident: Incident, patch: IncidentPatch, by: str) -> None:
+    wanted = {name: getattr(patch, name) for name in _PLAIN_FIELDS if getattr(patch, name) is not UNSET}
+    changed = {name: value for name, value in wanted.items() if getattr(incident, name) != value}
+    if not changed:
+        return
+    raised = Severity(changed.get("severity", incident.severity)) < incident.severity
+    before = {name: getattr(incident, name) for name in changed}
+    for name, value in changed.items():
+        setattr(incident, name, value)
+    moves.touch(unit, incident)
+    event = Event.SEVERITY_RAISED if raised else Event.CHANGED
+    note(
+        unit,
+        incident,
+        event,
+        BY_REQUEST,
+        f"changed {', '.join(changed)}",
+        by=by,
+        before=before,
+        after=changed,
+    )

@@ -1,0 +1,55 @@
+"""A unit of work: one session, one actor, one instant. Flows take it first and never commit; `Units` opens and commits it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Concatenate, ParamSpec, TypeVar
+from uuid import UUID
+
+from incident_manager.clock import Clock
+from incident_manager.db import Database, Session
+from incident_manager.rules.access import Actor
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What every flow needs; `now` is the same for everything that one request writes."""
+
+    session: Session
+    actor: Actor
+    now: datetime
+
+    @property
+    def tenant_id(self) -> UUID:
+        """The tenant it all happens in."""
+        return self.actor.tenant_id
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """Opens units of work for one actor."""
+
+    database: Database
+    clock: Clock
+    actor: Actor
+
+    async def write(
+        self, flow: Callable[Concatenate[Unit, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a flow in a transaction of its own and commit; it may run again after a deadlock, with the same `now`."""
+        now = self.clock.now()
+
+        async def work(session: Session) -> T:
+            return await flow(Unit(session, self.actor, now), *args, **kwargs)
+
+        return await self.database.transaction(work, tenant_id=self.actor.tenant_id)
+
+    async def read(
+        self, flow: Callable[Concatenate[Unit, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a flow that only reads."""
+        async with self.database.reading(tenant_id=self.actor.tenant_id) as session:
+            return await flow(Unit(session, self.actor, self.clock.now()), *args, **kwargs)

@@ -1,0 +1,111 @@
+"""From the bytes of a body to a struct: the one reading of JSON, with its bounds.
+
+A decoder takes what it can; a service says what it takes. Refused here, before or while decoding: bytes that are no UTF-8,
+a nesting beyond 32, a key given twice in one object (RFC 8259, 4, leaves its meaning open), numbers beyond 64 bits, NaN.
+"""
+
+import functools
+import itertools
+import json
+import re
+from collections.abc import Iterable
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from incident_manager.errors import FieldError, MalformedRequest, ValidationFailed
+
+DEPTH_LIMIT: Final = 32
+_INTEGER_RANGE: Final = range(-(2**63), 2**64)
+_STRINGS: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
+_NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
+_STEP: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_PATH: Final = re.compile(r"^(?P<what>.*?)(?: - at `(?P<key>key` in `)?\$(?P<path>.*)`)?$", re.DOTALL)
+_FIELD: Final = re.compile(r"(?:unknown|required) field `(?P<name>[^`]*)`")
+
+T = TypeVar("T")
+
+
+def decode(body: bytes, to: type[T]) -> T:
+    """Read a JSON body as `to`.
+
+    Raises MalformedRequest for what is not JSON within the bounds above, ValidationFailed (naming the field) for JSON of
+    another shape.
+    """
+    _check_text(body)
+    try:
+        return decoder(to).decode(body)
+    except msgspec.ValidationError as error:
+        raise ValidationFailed([field_error(str(error))]) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MalformedRequest(f"the body is not JSON: {error}") from error
+
+
+def convert(value: object, to: type[T]) -> T:
+    """Read an already decoded value as `to`, with the same errors as `decode`."""
+    try:
+        return msgspec.convert(value, to)
+    except msgspec.ValidationError as error:
+        raise ValidationFailed([field_error(str(error))]) from error
+
+
+@functools.cache
+def decoder(to: type[T]) -> msgspec.json.Decoder[T]:
+    """Return the decoder of a type; making one costs far more than using it."""
+    return msgspec.json.Decoder(to)
+
+
+def field_error(text: str) -> FieldError:
+    """Make msgspec's sentence (what - at `$.path`) a field and a message that does not show regular expressions."""
+    match = _PATH.match(text)
+    what, path = (match["what"], match["path"] or "") if match else (text, "")
+    if named := _FIELD.search(what):
+        path = f"{path}.{named['name']}"
+    if match and match["key"]:
+        what = f"key: {what}"
+    if "matching regex" in what:
+        what = "holds characters that are not allowed here, or is not of the expected form"
+    return FieldError(path.replace("[...]", "[]").lstrip("."), what[:1].lower() + what[1:])
+
+
+def _check_text(body: bytes) -> None:
+    if not body.strip():
+        raise MalformedRequest("the body is empty; JSON is expected")
+    if depth(body) > DEPTH_LIMIT:
+        raise MalformedRequest(f"the body is nested deeper than {DEPTH_LIMIT}")
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise MalformedRequest(f"the body is not UTF-8: byte {error.start}") from error
+    try:
+        json.loads(text, object_pairs_hook=_unique, parse_int=_bounded_integer, parse_constant=_no_constant)
+    except RecursionError as error:
+        raise MalformedRequest("the body is nested too deeply") from error
+    except ValueError as error:
+        raise MalformedRequest(f"the body is not JSON: {error}") from error
+
+
+def depth(body: bytes) -> int:
+    """Return how deep arrays and objects nest, without decoding: brackets outside of strings, counted."""
+    brackets = _STRINGS.sub(b"", body).translate(None, _NOT_BRACKETS)
+    return max(itertools.accumulate(map(_STEP.__getitem__, brackets)), default=0)
+
+
+def _unique(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    pairs = list(pairs)
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise ValueError(f"the key {twice[:100]!r} stands twice in one object")
+    return result
+
+
+def _bounded_integer(digits: str) -> int:
+    if len(digits) > 20 or int(digits) not in _INTEGER_RANGE:  # noqa: PLR2004 - 2**64 has 20 digits
+        raise ValueError("a number is beyond 64 bits")
+    return 0
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")

@@ -1,0 +1,168 @@
+"""What must hold before the service takes its first request: schema, durability, secret, first tenant and key.
+
+Runs in every process that starts, one at a time (`migrate.one_at_a_time`); whoever comes second finds it done.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from loguru import logger
+
+from incident_manager import migrate
+from incident_manager.clock import Clock
+from incident_manager.db import Database, Session
+from incident_manager.errors import AuthenticationFailed, StartRefused
+from incident_manager.flows import access
+from incident_manager.flows.units import Unit
+from incident_manager.ids import new_id
+from incident_manager.rules.access import Actor, ActorKind, Role
+from incident_manager.schemas.access import KeyIn
+from incident_manager.settings import SECRET_BYTES, Settings
+from incident_manager.store import access as store
+from incident_manager.store import durability
+from incident_manager.vault import Vault
+
+SECRET_FILE: Final = "secret.key"
+ADMIN_KEY_FILE: Final = "admin.key"
+
+Announce = Callable[[str], None]
+
+
+async def prepare(settings: Settings, database: Database, clock: Clock, announce: Announce) -> Vault:
+    """Bring everything into the state that serving needs; `announce` is told the first key, once.
+
+    Raises StartRefused with what to change.
+    """
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    async with migrate.one_at_a_time(settings.database_url):
+        await _match_schema(settings)
+        await check_durability(settings, database)
+        return await _unlock(settings, database, clock, announce)
+
+
+async def open_vault(settings: Settings, database: Database) -> Vault:
+    """Return the vault of a database that is in use; for commands that work beside a server.
+
+    Raises StartRefused where there is no secret, or another one.
+    """
+    async with database.reading(tenant_id=None) as session:
+        tenants = await store.list_tenants(session)
+    if not tenants:
+        raise StartRefused(
+            "the database has no tenant yet; start the server once, or run `incident-manager db upgrade` and then it"
+        )
+    return _checked_vault(settings, {tenant.secret_fingerprint for tenant in tenants})
+
+
+async def check_durability(settings: Settings, database: Database) -> list[str]:
+    """Return why commits may be lost.
+
+    Raises StartRefused where that is not allowed by database.require_durable.
+    """
+    async with database.reading(tenant_id=None) as session:
+        weaknesses = await durability.weaknesses(session)
+    if weaknesses and settings.database.require_durable:
+        raise StartRefused(
+            f"{'; '.join(weaknesses)}: acknowledged alerts could be lost. Turn it on, or set database.require_durable=false to accept that"
+        )
+    for weakness in weaknesses:
+        logger.warning("commits are not durable", weakness=weakness)
+    return weaknesses
+
+
+async def _match_schema(settings: Settings) -> None:
+    head, present = migrate.head(), await migrate.current(settings.database_url)
+    if present == head:
+        return
+    if not settings.database.migrate:
+        raise StartRefused(
+            f"the database is at {present or 'no'} version and needs {head}: run `incident-manager db upgrade`"
+        )
+    await migrate.upgrade(settings.database_url)
+    logger.info("schema upgraded", before=present, after=head)
+
+
+async def _unlock(settings: Settings, database: Database, clock: Clock, announce: Announce) -> Vault:
+    async with database.reading(tenant_id=None) as session:
+        tenants = await store.list_tenants(session)
+    if tenants:
+        return _checked_vault(settings, {tenant.secret_fingerprint for tenant in tenants})
+    vault = Vault(
+        settings.auth.secret or _read(settings.data_dir / SECRET_FILE) or _make_secret(settings.data_dir)
+    )
+    given = _given_token(settings)
+    token = given or access.make_token(new_id())
+    path = settings.data_dir / ADMIN_KEY_FILE
+    if given is None:
+        write_private(
+            path, token
+        )  # before the commit: a crash in between must not leave a key that nobody has
+    actor = Actor(tenant_id=new_id(), kind=ActorKind.SYSTEM, name="first start")
+
+    async def first_tenant(session: Session) -> None:
+        unit = Unit(session, actor, clock.now())
+        await access.create_tenant(unit, access.DEFAULT_TENANT, vault.fingerprint)
+        await access.create_key(unit, KeyIn(name="admin", role=Role.ADMIN), vault, token)
+
+    await database.transaction(first_tenant, tenant_id=actor.tenant_id)
+    if given is None:
+        announce(f"First start: tenant `{access.DEFAULT_TENANT}`, admin key {token} (also in {path})")
+    return vault
+
+
+def _checked_vault(settings: Settings, fingerprints: set[str]) -> Vault:
+    path = settings.data_dir / SECRET_FILE
+    secret = settings.auth.secret or _read(path)
+    if not secret:
+        raise StartRefused(
+            f"auth.secret: the database was made under a secret, and there is none in the settings or in {path}"
+        )
+    vault = Vault(secret)
+    if fingerprints != {vault.fingerprint}:
+        where = "auth.secret" if settings.auth.secret else f"auth.secret (from {path})"
+        raise StartRefused(f"{where}: is not the secret that this database was made under")
+    return vault
+
+
+def _given_token(settings: Settings) -> str | None:
+    path = settings.auth.bootstrap_key_file
+    if not path:
+        return None
+    token = _read(Path(path))
+    if not token:
+        raise StartRefused(f"auth.bootstrap_key_file: {path} cannot be read or is empty")
+    try:
+        return access.read_token(token).text
+    except AuthenticationFailed as error:
+        wanted = "im_ + 32 hex digits + _ + 43 characters of base64url"
+        raise StartRefused(f"auth.bootstrap_key_file: {path} holds no key of the form {wanted}") from error
+
+
+def _make_secret(data_dir: Path) -> str:
+    secret = os.urandom(SECRET_BYTES).hex()
+    write_private(data_dir / SECRET_FILE, secret)
+    return secret
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise StartRefused(f"{path}: cannot be read: {error}") from error
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, from its first instant on; one that exists is replaced whole."""
+    beside = path.with_name(f"{path.name}.new")
+    beside.unlink(missing_ok=True)
+    with os.fdopen(
+        os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
+    ) as file:
+        file.write(f"{text}\n")
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)

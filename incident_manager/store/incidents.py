@@ -1,0 +1,99 @@
+"""Incidents and their timeline: one at a time, or those of some fingerprints. Lists are in store/incident_lists.py."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy import select, update
+
+from incident_manager.db import Session
+from incident_manager.errors import NotFound
+from incident_manager.models.incidents import Incident, TimelineEntry
+from incident_manager.models.types import UtcDateTime
+from incident_manager.rules.lifecycle import ACTIVE
+
+_NUMBER_LIMIT = 2**63 - 1
+
+
+async def get(session: Session, reference: str, *, for_update: bool = False) -> Incident:
+    """Return the incident of an id or a number; `for_update` reads it anew and locks it.
+
+    Raises NotFound, also for what is neither.
+    """
+    query = select(Incident).where(refers(reference))
+    if for_update:
+        query = query.with_for_update().execution_options(populate_existing=True)
+    incident = (await session.scalars(query)).one_or_none()
+    if incident is None:
+        raise NotFound("no such incident")
+    return incident
+
+
+def refers(reference: str) -> sa.ColumnElement[bool]:
+    """Return the condition for an id or a number.
+
+    Raises NotFound for what is neither.
+    """
+    if reference.isascii() and reference.isdecimal() and len(reference) <= len(str(_NUMBER_LIMIT)):
+        return Incident.number == min(int(reference), _NUMBER_LIMIT)
+    try:
+        return Incident.id == UUID(reference)
+    except ValueError as error:
+        raise NotFound("no such incident") from error
+
+
+async def count_repeats(
+    session: Session, repeats: Mapping[UUID, tuple[int, datetime]]
+) -> dict[UUID, Incident]:
+    """Add repeats (how many, the newest receipt) to incidents, and return these, locked and as they are afterwards.
+
+    Counting before reading is what makes it one statement: the update takes the lock, so nothing changes behind it.
+    """
+    counted = (
+        sa.values(sa.column("id", sa.Uuid), sa.column("n", sa.Integer), sa.column("seen", UtcDateTime))
+        .data([(incident_id, number, seen) for incident_id, (number, seen) in sorted(repeats.items())])
+        .cte("counted")
+    )
+    newest = sa.case((Incident.last_seen_at < counted.c.seen, counted.c.seen), else_=Incident.last_seen_at)
+    statement = (
+        update(Incident)
+        .where(Incident.id == counted.c.id)
+        .values(occurrences=Incident.occurrences + counted.c.n, last_seen_at=newest)
+        .returning(Incident)
+        .execution_options(synchronize_session=False, populate_existing=True)
+    )
+    return {incident.id: incident for incident in await session.scalars(statement)}
+
+
+async def lock_open(session: Session, fingerprints: Collection[str]) -> Sequence[Incident]:
+    """Lock and return the active incidents of these fingerprints, oldest first."""
+    query = (
+        select(Incident)
+        .where(Incident.fingerprint.in_(sorted(fingerprints)), Incident.state.in_(ACTIVE))
+        .order_by(Incident.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return (await session.scalars(query)).all()
+
+
+async def lock_many(session: Session, incident_ids: Collection[UUID]) -> Sequence[Incident]:
+    """Lock and return these incidents, oldest first."""
+    query = (
+        select(Incident).where(Incident.id.in_(sorted(incident_ids))).order_by(Incident.id).with_for_update()
+    )
+    return (await session.scalars(query.execution_options(populate_existing=True))).all()
+
+
+async def list_timeline(
+    session: Session, incident_id: UUID, *, after: int, limit: int
+) -> Sequence[TimelineEntry]:
+    """Return up to `limit` entries, oldest first, from the one after `after`."""
+    query = (
+        select(TimelineEntry)
+        .where(TimelineEntry.incident_id == incident_id, TimelineEntry.seq > after)
+        .order_by(TimelineEntry.seq)
+        .limit(limit)
+    )
+    return (await session.scalars(query)).all()
