@@ -109,14 +109,12 @@ class Database:
     @asynccontextmanager
     async def reading(self, *, tenant_id: UUID | None) -> AsyncIterator[Session]:
         """Give a session that only reads, within one transaction; on SQLite it cannot write."""
-        with _translated():
-            async with Session(
-                self._readers, expire_on_commit=False, info={"tenant_id": tenant_id}
-            ) as session:
+        with _Translated():
+            async with Session(self._readers, expire_on_commit=False, info={"tenant_id": tenant_id}) as session:
                 yield session
 
     async def _attempt(self, work: Callable[[Session], Awaitable[T]], tenant_id: UUID | None) -> T:
-        with _translated():
+        with _Translated():
             async with Session(self.engine, expire_on_commit=False, info={"tenant_id": tenant_id}) as session:
                 try:
                     result = await work(session)
@@ -145,11 +143,11 @@ class Database:
             self._write_turn.release()
 
 
-class _Again(Exception):  # noqa: N818 - a signal to the loop above, never seen outside
+class _Again(Exception):
     """The transaction was rolled back for a reason that may be gone by now."""
 
 
-class _translated:
+class _Translated:
     """Turn what a driver raises into this package's errors; what is a defect of ours stays what it is."""
 
     def __enter__(self) -> None:

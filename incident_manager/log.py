@@ -17,17 +17,13 @@ class _Forward(logging.Handler):
             if record.levelname in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}
             else record.levelno
         )
-        logger.opt(exception=record.exc_info).log(
-            level, "library", logger=record.name, text=record.getMessage()
-        )
+        logger.opt(exception=record.exc_info).log(level, "library", logger=record.name, text=record.getMessage())
 
 
 def configure(level: str) -> None:
     """Send everything of `level` and above to standard error. `diagnose` stays off: it would print values of variables."""
     logger.remove()
-    logger.add(
-        sys.stderr, level=level.upper(), format=_FORMAT, diagnose=False, backtrace=False, enqueue=False
-    )
+    logger.add(sys.stderr, level=level.upper(), format=_FORMAT, diagnose=False, backtrace=False, enqueue=False)
     logging.basicConfig(handlers=[_Forward()], level=level.upper(), force=True)
-    for name in ("uvicorn.access", "aiosqlite", "asyncio"):
+    for name in ("uvicorn.access", "aiosqlite", "asyncio", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -39,9 +39,7 @@ async def current(url: str) -> str | None:
     engine = create_async_engine(async_url(url), poolclass=sa.NullPool)
     try:
         async with engine.connect() as connection:
-            return await connection.run_sync(
-                lambda sync: MigrationContext.configure(sync).get_current_revision()
-            )
+            return await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
     finally:
         await engine.dispose()
 
@@ -80,11 +78,7 @@ async def one_at_a_time(url: str) -> AsyncIterator[None]:
     Raises StartRefused after two minutes.
     """
     parsed = async_url(url)
-    hold = (
-        _file_lock(Path(str(parsed.database)))
-        if parsed.get_backend_name() == "sqlite"
-        else _advisory_lock(parsed)
-    )
+    hold = _file_lock(Path(str(parsed.database))) if parsed.get_backend_name() == "sqlite" else _advisory_lock(parsed)
     async with hold:
         yield
 
@@ -96,7 +90,7 @@ async def _file_lock(database: Path) -> AsyncIterator[None]:
     with path.open("w") as file:
         try:
             async with asyncio.timeout(_LOCK_SECONDS):
-                while not _try_lock(file.fileno()):
+                while not _try_lock(file.fileno()):  # noqa: ASYNC110 - another process's lock sends no event
                     await asyncio.sleep(0.05)
         except TimeoutError as error:
             raise StartRefused(f"another process has held {path} for {_LOCK_SECONDS} s") from error

@@ -1,4 +1,4 @@
-"""Plug-ins by convention: one file in a folder is one plug-in, its name the key. Loud on misfits, for a silent one is a lost page."""
+"""Plug-ins by convention: a file in a folder is a plug-in, its name the key. Loud on misfits: a silent one is a lost page."""
 
 import importlib
 import pkgutil

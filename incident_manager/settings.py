@@ -201,7 +201,7 @@ def _file(path: Path) -> _Source:
 
 
 def _environment(environment: Mapping[str, str]) -> _Source:
-    """Read INCIDENT_MANAGER_SECTION__KEY. Not by dynaconf: it would guess types from the value (a secret of digits, a number)."""
+    """Read INCIDENT_MANAGER_SECTION__KEY. Not by dynaconf: it guesses types from values (a secret of digits, a number)."""
     values: dict[str, dict[str, object]] = {}
     for name, text in environment.items():
         section, divided, key = name.removeprefix(PREFIX).lower().partition("__")
@@ -254,24 +254,18 @@ def _checked(source: _Source) -> Iterator[tuple[str, str, object]]:
         fields = get_type_hints(kinds[section], include_extras=True)
         for key, value in table.items():
             if key not in fields:
-                raise SettingsInvalid(
-                    f"{source.name}: unknown key {section}.{key}; known: {', '.join(fields)}"
-                )
+                raise SettingsInvalid(f"{source.name}: unknown key {section}.{key}; known: {', '.join(fields)}")
             try:
                 yield section, key, msgspec.convert(value, fields[key])
             except msgspec.ValidationError as error:
-                raise SettingsInvalid(
-                    f"{source.name}: {section}.{key}: {_explain(fields[key], error)}"
-                ) from error
+                raise SettingsInvalid(f"{source.name}: {section}.{key}: {_explain(fields[key], error)}") from error
 
 
 def _explain(kind: Any, error: msgspec.ValidationError) -> str:
     if get_origin(kind) is Literal:
         return f"must be one of {', '.join(get_args(kind))}"
     described = [
-        meta.description
-        for meta in getattr(kind, "__metadata__", ())
-        if isinstance(meta, Meta) and meta.description
+        meta.description for meta in getattr(kind, "__metadata__", ()) if isinstance(meta, Meta) and meta.description
     ]
     if described and "matching regex" in str(error):
         return f"must be {described[0]}"

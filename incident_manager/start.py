@@ -24,7 +24,7 @@ from incident_manager.store import access as store
 from incident_manager.store import durability
 from incident_manager.vault import Vault
 
-SECRET_FILE: Final = "secret.key"
+SECRET_FILE: Final = "secret.key"  # noqa: S105 - a file's name
 ADMIN_KEY_FILE: Final = "admin.key"
 
 Announce = Callable[[str], None]
@@ -64,9 +64,9 @@ async def check_durability(settings: Settings, database: Database) -> list[str]:
     async with database.reading(tenant_id=None) as session:
         weaknesses = await durability.weaknesses(session)
     if weaknesses and settings.database.require_durable:
-        raise StartRefused(
-            f"{'; '.join(weaknesses)}: acknowledged alerts could be lost. Turn it on, or set database.require_durable=false to accept that"
-        )
+        why = "; ".join(weaknesses)
+        accept = "or set database.require_durable=false to accept that"
+        raise StartRefused(f"{why}: acknowledged alerts could be lost. Turn it on, {accept}")
     for weakness in weaknesses:
         logger.warning("commits are not durable", weakness=weakness)
     return weaknesses
@@ -89,16 +89,12 @@ async def _unlock(settings: Settings, database: Database, clock: Clock, announce
         tenants = await store.list_tenants(session)
     if tenants:
         return _checked_vault(settings, {tenant.secret_fingerprint for tenant in tenants})
-    vault = Vault(
-        settings.auth.secret or _read(settings.data_dir / SECRET_FILE) or _make_secret(settings.data_dir)
-    )
+    vault = Vault(settings.auth.secret or _read(settings.data_dir / SECRET_FILE) or _make_secret(settings.data_dir))
     given = _given_token(settings)
     token = given or access.make_token(new_id())
     path = settings.data_dir / ADMIN_KEY_FILE
     if given is None:
-        write_private(
-            path, token
-        )  # before the commit: a crash in between must not leave a key that nobody has
+        write_private(path, token)  # before the commit: a crash in between must not leave a key that nobody has
     actor = Actor(tenant_id=new_id(), kind=ActorKind.SYSTEM, name="first start")
 
     async def first_tenant(session: Session) -> None:
@@ -159,9 +155,7 @@ def write_private(path: Path, text: str) -> None:
     """Write a file that only its owner can read, from its first instant on; one that exists is replaced whole."""
     beside = path.with_name(f"{path.name}.new")
     beside.unlink(missing_ok=True)
-    with os.fdopen(
-        os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
-    ) as file:
+    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         file.write(f"{text}\n")
         file.flush()
         os.fsync(file.fileno())

@@ -20,9 +20,7 @@ async def connect_and_migrate() -> None:
     engine = create_async_engine(url, poolclass=sa.NullPool)
     if url.get_backend_name() == "sqlite":
         sa.event.listen(engine.sync_engine, "connect", prepare_sqlite)
-        sa.event.listen(
-            engine.sync_engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE")
-        )
+        sa.event.listen(engine.sync_engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     async with engine.connect() as connection:
         await connection.run_sync(migrate)
     await engine.dispose()
@@ -42,6 +40,7 @@ def migrate(connection: sa.Connection) -> None:
         target_metadata=Base.metadata,
         render_as_batch=True,
         transaction_per_migration=True,
+        transactional_ddl=True,  # SQLite can, with a BEGIN of our own; Alembic assumes that it cannot
         compare_type=True,
         on_version_apply=check_references,
     )

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from litestar import Controller, Response, delete, get, post
 from litestar.di import NamedDependency
-from litestar.params import JSONBody, Parameter
+from litestar.params import JSONBody, PathParameter
 
 from incident_manager.api.dependencies import Cursor, PageSize
 from incident_manager.api.parts import Parts
@@ -15,7 +15,7 @@ from incident_manager.rules.access import Policy
 from incident_manager.schemas.access import KeyCreated, KeyIn, KeyOut, KeyPage
 from incident_manager.schemas.audit import AuditPage
 
-Reference = Annotated[str, Parameter(max_length=100, description="the key's id, or the name of a valid one")]
+Reference = Annotated[str, PathParameter(max_length=100, description="the key's id, or the name of a valid one")]
 
 
 class KeyController(Controller):
@@ -37,7 +37,7 @@ class KeyController(Controller):
         )
 
     @get(policy=Policy.ADMINISTER, responses=problems())
-    async def list(
+    async def list_page(
         self,
         parts: NamedDependency[Parts],
         units: NamedDependency[Units],
@@ -48,7 +48,7 @@ class KeyController(Controller):
         return await units.read(access.list_page, cursor, page_size, parts.vault)
 
     @get("/{reference:str}", policy=Policy.ADMINISTER, responses=problems(404))
-    async def get(self, reference: Reference, units: NamedDependency[Units]) -> Response[KeyOut]:
+    async def show(self, reference: Reference, units: NamedDependency[Units]) -> Response[KeyOut]:
         """Show a key, but for the key itself."""
         found = await units.read(access.get_key, reference)
         return Response(found, headers={"ETag": versions.etag(found.version)})
@@ -66,7 +66,7 @@ class AuditController(Controller):
     tags = ("access",)
 
     @get(policy=Policy.ADMINISTER, responses=problems())
-    async def list(
+    async def list_page(
         self,
         parts: NamedDependency[Parts],
         units: NamedDependency[Units],

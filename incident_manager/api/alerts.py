@@ -6,7 +6,7 @@ from uuid import UUID
 from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import JSONBody
+from litestar.params import FromPath, JSONBody
 
 from incident_manager.api.dependencies import Cursor, IdempotencyHeader, PageSize
 from incident_manager.api.parts import Parts
@@ -19,9 +19,7 @@ from incident_manager.rules.access import Policy
 from incident_manager.schemas.alerts import AlertAccepted, AlertIn, AlertOut, AlertPage
 
 BODY_LIMIT: Final = 256 * 1024
-_ATTACHED: Final = {
-    200: ResponseSpec(AlertAccepted, generate_examples=False, description="stored; opened no incident")
-}
+_ATTACHED: Final = {200: ResponseSpec(AlertAccepted, generate_examples=False, description="stored; opened no incident")}
 
 
 class AlertController(Controller):
@@ -45,9 +43,7 @@ class AlertController(Controller):
         idempotency_key: IdempotencyHeader = None,
     ) -> Response[AlertAccepted]:
         """Take in an alert: 201 where it opened an incident, 200 where it did not. Either way it is committed."""
-        claim = (
-            claim_of("POST /v1/alerts", idempotency_key, await request.body()) if idempotency_key else None
-        )
+        claim = claim_of("POST /v1/alerts", idempotency_key, await request.body()) if idempotency_key else None
         submission = submit(
             data,
             source=data.source,
@@ -59,7 +55,7 @@ class AlertController(Controller):
         return Response(result.answer, status_code=201 if result.opened else 200)
 
     @get(policy=Policy.READ, responses=problems())
-    async def list(
+    async def list_page(
         self,
         parts: NamedDependency[Parts],
         units: NamedDependency[Units],
@@ -70,6 +66,6 @@ class AlertController(Controller):
         return await units.read(alerts.list_alerts, cursor, page_size, parts.vault)
 
     @get("/{alert_id:uuid}", policy=Policy.READ, responses=problems(404))
-    async def get(self, alert_id: UUID, units: NamedDependency[Units]) -> AlertOut:
+    async def show(self, alert_id: FromPath[UUID], units: NamedDependency[Units]) -> AlertOut:
         """Show an alert: what was given, and what was decided."""
         return await units.read(alerts.get, alert_id)

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from litestar import Request
-from litestar.params import Parameter
+from litestar.params import HeaderParameter, QueryParameter
 
 from incident_manager.api.parts import Parts, parts_of
 from incident_manager.flows.units import Units
@@ -23,19 +23,19 @@ def provide_units(request: Request[Any, Any, Any]) -> Units:
 
 Cursor = Annotated[
     str | None,
-    Parameter(query="cursor", max_length=CURSOR_LIMIT, description="`next_cursor` of the page before"),
+    QueryParameter(max_length=CURSOR_LIMIT, description="`next_cursor` of the page before"),
 ]
-PageSize = Annotated[int, Parameter(query="page_size", ge=1, le=100, description="rows a page, 1 to 100")]
+PageSize = Annotated[int, QueryParameter(ge=1, le=100, description="rows a page, 1 to 100")]
 IfMatch = Annotated[
     str | None,
-    Parameter(
-        header="If-Match", max_length=1_000, description="the ETag that was read; another version answers 412"
+    HeaderParameter(
+        name="If-Match", max_length=1_000, description="the ETag that was read; another version answers 412"
     ),
 ]
 IdempotencyHeader = Annotated[
     str | None,
-    Parameter(
-        header="Idempotency-Key",
+    HeaderParameter(
+        name="Idempotency-Key",
         min_length=1,
         max_length=255,
         description="the same key on the same route gets the first answer again, for 24 h; with another body, 422",

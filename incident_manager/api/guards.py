@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
+from uuid import UUID
 
 from litestar import Litestar
 from litestar.connection import ASGIConnection
@@ -44,9 +45,7 @@ def check_address(connection: Connection, handler: BaseRouteHandler) -> None:
             raise MalformedRequest("the address holds a NUL or is not UTF-8")
     known = handler.opt.get(_QUERY_NAMES, frozenset())
     unknown = [
-        FieldError(name, "is not a parameter of this address")
-        for name in connection.query_params
-        if name not in known
+        FieldError(name, "is not a parameter of this address") for name in connection.query_params if name not in known
     ]
     if unknown:
         raise ValidationFailed(unknown)
@@ -67,7 +66,7 @@ async def authorize(connection: Connection, handler: BaseRouteHandler) -> None:
     actor = Actor(**{**_fields(caller.actor), "request_id": request_id(connection.scope)})
     connection.scope["state"]["actor"] = actor
     if caller.use_is_due and caller.actor.id is not None:
-        await _record_use(Units(parts.database, parts.clock, actor), caller)
+        await _record_use(Units(parts.database, parts.clock, actor), caller.actor.id)
 
 
 def declare_policies(app: Litestar) -> None:
@@ -83,9 +82,7 @@ def declare_policies(app: Litestar) -> None:
                 handler.opt.setdefault(POLICY, Policy.PUBLIC)
             if not isinstance(handler.opt.get(POLICY), Policy):
                 raise StartRefused(f"the route {method} {route.path} declares no policy")
-            handler.opt[_QUERY_NAMES] = frozenset(
-                parameter.field_alias for parameter in model.expected_query_params
-            )
+            handler.opt[_QUERY_NAMES] = frozenset(parameter.field_alias for parameter in model.expected_query_params)
 
 
 async def _caller(connection: Connection, parts: Parts) -> access.Caller:
@@ -98,12 +95,12 @@ async def _caller(connection: Connection, parts: Parts) -> access.Caller:
     return access.check_key(key, token, parts.vault, parts.clock.now())
 
 
-async def _record_use(units: Units, caller: access.Caller) -> None:
+async def _record_use(units: Units, key_id: UUID) -> None:
     """Note the key's use. A database that cannot be written must not keep people from reading."""
     try:
-        await units.write(access.record_use, caller.actor.id)
+        await units.write(access.record_use, key_id)
     except Unavailable:
-        logger.warning("use of a key not recorded", key_id=str(caller.actor.id))
+        logger.warning("use of a key not recorded", key_id=str(key_id))
 
 
 async def _open_actor(connection: Connection, parts: Parts) -> Actor:
@@ -115,9 +112,7 @@ async def _open_actor(connection: Connection, parts: Parts) -> Actor:
         tenant = await store.find_tenant(session, access.DEFAULT_TENANT)
     if tenant is None:
         raise AuthenticationFailed("there is no tenant `default` to serve without keys")
-    return Actor(
-        tenant_id=tenant.id, kind=ActorKind.SYSTEM, name="anonymous", request_id=request_id(connection.scope)
-    )
+    return Actor(tenant_id=tenant.id, kind=ActorKind.SYSTEM, name="anonymous", request_id=request_id(connection.scope))
 
 
 def _fields(actor: Actor) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Final
 
 from litestar import Controller, Request, Response, get, patch, post, put
 from litestar.di import NamedDependency
-from litestar.params import JSONBody, Parameter
+from litestar.params import FromQuery, JSONBody, PathParameter, QueryParameter
+from msgspec import Meta
 
 from incident_manager.api.dependencies import Cursor, IdempotencyHeader, IfMatch, PageSize
 from incident_manager.api.parts import Parts
@@ -41,9 +42,9 @@ from incident_manager.schemas.incidents import (
 PAGE_LIMIT: Final = 10_000
 WORDS_LIMIT: Final = 10
 
-Reference = Annotated[str, Parameter(max_length=64, description="the incident's id or number")]
-Texts = Annotated[list[Annotated[str, Parameter(max_length=1_300)]] | None, Parameter(max_items=50)]
-Moment = Annotated[datetime | None, Parameter(description="RFC 3339, with a zone")]
+Reference = Annotated[str, PathParameter(max_length=64, description="the incident's id or number")]
+Texts = Annotated[list[Annotated[str, Meta(max_length=1_300)]] | None, QueryParameter(max_items=50)]
+Moment = Annotated[datetime | None, QueryParameter(description="RFC 3339, with a zone")]
 
 
 class IncidentController(Controller):
@@ -76,27 +77,23 @@ class IncidentController(Controller):
         return shown
 
     @get(policy=Policy.READ, responses=problems())
-    async def list(
+    async def list_page(
         self,
         parts: NamedDependency[Parts],
         units: NamedDependency[Units],
-        states: list[IncidentState] | None = None,
-        severities: list[Severity] | None = None,
+        states: FromQuery[list[IncidentState] | None] = None,
+        severities: FromQuery[list[Severity] | None] = None,
         sources: Texts = None,
-        types: list[IncidentType] | None = None,
+        types: FromQuery[list[IncidentType] | None] = None,
         assignees: Texts = None,
         services: Texts = None,
         labels: Texts = None,
-        active_only: bool = False,
-        q: Annotated[
-            str | None, Parameter(max_length=200, description="words of title and description")
-        ] = None,
+        active_only: FromQuery[bool] = False,
+        q: Annotated[str | None, QueryParameter(max_length=200, description="words of title and description")] = None,
         since: Moment = None,
         until: Moment = None,
-        sort: IncidentSort = IncidentSort.CREATED_LAST,
-        page: Annotated[
-            int, Parameter(ge=0, le=PAGE_LIMIT, description="from 0; deeper, use the cursor")
-        ] = 0,
+        sort: FromQuery[IncidentSort] = IncidentSort.CREATED_LAST,
+        page: Annotated[int, QueryParameter(ge=0, le=PAGE_LIMIT, description="from 0; deeper, use the cursor")] = 0,
         page_size: PageSize = 20,
         cursor: Cursor = None,
     ) -> IncidentPage:
@@ -118,7 +115,7 @@ class IncidentController(Controller):
         return await units.read(reading.list_incidents, wanted, sort, where, parts.vault)
 
     @get("/{reference:str}", policy=Policy.READ, responses=problems(404))
-    async def get(self, reference: Reference, units: NamedDependency[Units]) -> Response[IncidentOut]:
+    async def show(self, reference: Reference, units: NamedDependency[Units]) -> Response[IncidentOut]:
         """Show an incident, with its version as ETag. Repeats that only count do not change the version."""
         return _shown(await units.read(reading.get, reference))
 
@@ -134,7 +131,7 @@ class IncidentController(Controller):
         return _shown(await units.write(requests.change, reference, data, if_match))
 
     @put("/{reference:str}", policy=Policy.ACT, responses=problems(404, 409, 412, 413, 415))
-    async def put(
+    async def replace(
         self,
         reference: Reference,
         data: JSONBody[IncidentPatch],
@@ -165,9 +162,7 @@ class IncidentController(Controller):
             request, parts, units, idempotency_key, lambda unit: requests.acknowledge(unit, reference, by)
         )
 
-    @post(
-        "/{reference:str}/resolve", status_code=200, policy=Policy.ACT, responses=problems(404, 409, 413, 415)
-    )
+    @post("/{reference:str}/resolve", status_code=200, policy=Policy.ACT, responses=problems(404, 409, 413, 415))
     async def resolve(
         self,
         request: Request[Any, Any, Any],
@@ -178,30 +173,22 @@ class IncidentController(Controller):
         idempotency_key: IdempotencyHeader = None,
     ) -> Response[IncidentOut]:
         """End it, and say how."""
-        return await _act(
-            request, parts, units, idempotency_key, lambda unit: requests.resolve(unit, reference, data)
-        )
+        return await _act(request, parts, units, idempotency_key, lambda unit: requests.resolve(unit, reference, data))
 
-    @post(
-        "/{reference:str}/close", status_code=200, policy=Policy.ACT, responses=problems(404, 409, 413, 415)
-    )
+    @post("/{reference:str}/close", status_code=200, policy=Policy.ACT, responses=problems(404, 409, 413, 415))
     async def close(
         self,
         request: Request[Any, Any, Any],
         reference: Reference,
         parts: NamedDependency[Parts],
         units: NamedDependency[Units],
-        data: JSONBody[CloseIn | None] = None,
+        data: JSONBody[CloseIn | None] = None,  # noqa: ARG002 - read, so that a body with anything in it is refused
         idempotency_key: IdempotencyHeader = None,
     ) -> Response[IncidentOut]:
         """Put a resolved incident away."""
-        return await _act(
-            request, parts, units, idempotency_key, lambda unit: requests.close(unit, reference)
-        )
+        return await _act(request, parts, units, idempotency_key, lambda unit: requests.close(unit, reference))
 
-    @post(
-        "/{reference:str}/reopen", status_code=200, policy=Policy.ACT, responses=problems(404, 409, 413, 415)
-    )
+    @post("/{reference:str}/reopen", status_code=200, policy=Policy.ACT, responses=problems(404, 409, 413, 415))
     async def reopen(
         self,
         request: Request[Any, Any, Any],
@@ -248,7 +235,7 @@ class IncidentController(Controller):
         return await units.read(reading.timeline, reference, cursor, page_size, parts.vault)
 
     @get("/{reference:str}/alerts", policy=Policy.READ, responses=problems(404))
-    async def alerts(
+    async def list_alerts(
         self,
         reference: Reference,
         parts: NamedDependency[Parts],

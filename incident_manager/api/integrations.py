@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 from litestar import Controller, Request, Response, delete, get, patch, post, put
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import JSONBody, Parameter
+from litestar.params import JSONBody, PathParameter
 
 from incident_manager.api.dependencies import Cursor, IfMatch, PageSize
 from incident_manager.api.parts import Parts, parts_of
@@ -28,7 +28,7 @@ from incident_manager.schemas.integrations import (
 )
 
 DELIVERY_LIMIT: Final = 1024 * 1024
-Reference = Annotated[str, Parameter(max_length=100, description="the integration's id or name")]
+Reference = Annotated[str, PathParameter(max_length=100, description="the integration's id or name")]
 
 
 class MonitorController(Controller):
@@ -38,7 +38,7 @@ class MonitorController(Controller):
     tags = ("integrations",)
 
     @get(policy=Policy.READ, responses=problems())
-    async def list(self) -> MonitorList:
+    async def list_page(self) -> MonitorList:
         """List the supported monitors, each with what to paste on its side."""
         return MonitorList(
             monitors=[
@@ -67,7 +67,7 @@ class IntegrationController(Controller):
         return _created(parts, *await units.write(integrations.create, data, parts.vault))
 
     @get(policy=Policy.READ, responses=problems())
-    async def list(
+    async def list_page(
         self,
         parts: NamedDependency[Parts],
         units: NamedDependency[Units],
@@ -78,7 +78,7 @@ class IntegrationController(Controller):
         return await units.read(integrations.list_page, cursor, page_size, parts.vault)
 
     @get("/{reference:str}", policy=Policy.READ, responses=problems(404))
-    async def get(self, reference: Reference, units: NamedDependency[Units]) -> Response[IntegrationOut]:
+    async def show(self, reference: Reference, units: NamedDependency[Units]) -> Response[IntegrationOut]:
         """Show an integration, with its version as ETag."""
         return _shown(await units.read(integrations.get, reference))
 
@@ -88,7 +88,7 @@ class IntegrationController(Controller):
         responses={201: ResponseSpec(IntegrationCreated, generate_examples=False, description="created")}
         | problems(404, 409, 412, 413, 415),
     )
-    async def put(
+    async def replace(
         self,
         reference: Reference,
         data: JSONBody[IntegrationIn],
@@ -113,9 +113,7 @@ class IntegrationController(Controller):
         return _shown(await units.write(integrations.change, reference, data, if_match, parts.vault))
 
     @delete("/{reference:str}", policy=Policy.ADMINISTER, responses=problems(404, 412))
-    async def delete(
-        self, reference: Reference, units: NamedDependency[Units], if_match: IfMatch = None
-    ) -> None:
+    async def remove(self, reference: Reference, units: NamedDependency[Units], if_match: IfMatch = None) -> None:
         """Close an integration's address; its alerts stay."""
         await units.write(integrations.delete, reference, if_match)
 
@@ -130,8 +128,8 @@ class IntegrationController(Controller):
     async def deliver(
         self,
         request: Request[Any, Any, Any],
-        monitor: Annotated[str, Parameter(max_length=64)],
-        key: Annotated[str, Parameter(max_length=64)],
+        monitor: Annotated[str, PathParameter(max_length=64)],
+        key: Annotated[str, PathParameter(max_length=64)],
     ) -> DeliveryAccepted:
         """Take in what a monitor sends. The key in the address is enough; a result for each alert, all committed."""
         parts = parts_of(request)

@@ -61,9 +61,7 @@ _TITLES: Final = {
 def problems(*statuses: int) -> dict[int, ResponseSpec]:
     """Return the OpenAPI's account of a route's errors: those named, and those that any route may answer."""
     return {
-        status: ResponseSpec(
-            Problem, generate_examples=False, description=_TITLES[status], media_type=PROBLEM_JSON
-        )  # type: ignore[arg-type]
+        status: ResponseSpec(Problem, generate_examples=False, description=_TITLES[status], media_type=PROBLEM_JSON)
         for status in sorted({400, 401, 403, 422, 500, 503, *statuses})
     }
 
@@ -147,7 +145,7 @@ def _on_defect(request: Request[Any, Any, Any], error: Exception) -> Response[by
 
 
 HANDLERS: Final[ExceptionHandlersMap] = {
-    RequestError: _on_request_error,  # type: ignore[dict-item]
-    HTTPException: _on_http_exception,  # type: ignore[dict-item]
+    RequestError: _on_request_error,
+    HTTPException: _on_http_exception,
     Exception: _on_defect,
 }

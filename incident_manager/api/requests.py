@@ -29,9 +29,7 @@ def require_media_type(request: Request[Any, Any, Any], taken: tuple[str, ...]) 
     """
     kind, _, parameters = request.headers.get("content-type", "").partition(";")
     if kind.strip().lower() not in taken:
-        raise UnsupportedMediaType(
-            f"the content type must be {' or '.join(taken)}, is {kind.strip() or 'missing'}"
-        )
+        raise UnsupportedMediaType(f"the content type must be {' or '.join(taken)}, is {kind.strip() or 'missing'}")
     name, _, charset = parameters.strip().partition("=")
     if name.strip().lower() == "charset" and charset.strip('" ').lower() not in {"utf-8", "utf8"}:
         raise UnsupportedMediaType("the charset must be UTF-8")

@@ -19,8 +19,5 @@ async def list_entries(unit: Unit, cursor: str | None, limit: int, vault: Vault)
     found = await store.list_entries(unit.session, before=before, limit=limit + 1)
     last = found[limit - 1] if len(found) > limit else None
     following = paging.seal(vault, unit.tenant_id, "audit", Position("", str(last.id))) if last else None
-    shown = [
-        AuditOut(**{name: getattr(entry, name) for name in AuditOut.__struct_fields__})
-        for entry in found[:limit]
-    ]
+    shown = [AuditOut(**{name: getattr(entry, name) for name in AuditOut.__struct_fields__}) for entry in found[:limit]]
     return AuditPage(audit=shown, next_cursor=following)

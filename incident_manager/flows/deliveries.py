@@ -81,6 +81,4 @@ class Door:
         units = Units(self.database, self.clock, admitted.actor)
         results = await self.intake.receive(units, submissions, integration.id)
         answers = [result.answer for result in results]
-        return DeliveryAccepted(
-            accepted=len(answers), results=answers, message=reading.message, cut=fitting.cuts
-        )
+        return DeliveryAccepted(accepted=len(answers), results=answers, message=reading.message, cut=fitting.cuts)

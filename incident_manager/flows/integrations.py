@@ -78,9 +78,7 @@ async def put(
     integration = await _find(unit, reference, for_update=True)
     if integration is None:
         if reference != wanted.name:
-            raise NotFound(
-                "no such integration; to make one, the name in the address must be that in the body"
-            )
+            raise NotFound("no such integration; to make one, the name in the address must be that in the body")
         versions.check_absent(if_match)
         return await create(unit, wanted, vault)
     if wanted.monitor != integration.monitor:
@@ -130,9 +128,7 @@ async def list_page(unit: Unit, cursor: str | None, limit: int, vault: Vault) ->
 def view(integration: Integration) -> IntegrationOut:
     """Return what is shown of an integration: never its key or secret."""
     hidden = {"signing_secret", "signed", "severity_map"}
-    same = {
-        name: getattr(integration, name) for name in IntegrationOut.__struct_fields__ if name not in hidden
-    }
+    same = {name: getattr(integration, name) for name in IntegrationOut.__struct_fields__ if name not in hidden}
     return IntegrationOut(
         **same,
         severity_map={word: Severity(severity) for word, severity in integration.severity_map.items()},

@@ -36,9 +36,7 @@ class Units:
     clock: Clock
     actor: Actor
 
-    async def write(
-        self, flow: Callable[Concatenate[Unit, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
+    async def write(self, flow: Callable[Concatenate[Unit, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a flow in a transaction of its own and commit; it may run again after a deadlock, with the same `now`."""
         now = self.clock.now()
 
@@ -47,9 +45,7 @@ class Units:
 
         return await self.database.transaction(work, tenant_id=self.actor.tenant_id)
 
-    async def read(
-        self, flow: Callable[Concatenate[Unit, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
+    async def read(self, flow: Callable[Concatenate[Unit, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a flow that only reads."""
         async with self.database.reading(tenant_id=self.actor.tenant_id) as session:
             return await flow(Unit(session, self.actor, self.clock.now()), *args, **kwargs)

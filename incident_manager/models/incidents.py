@@ -90,9 +90,7 @@ class TimelineEntry(TenantOwned, Base):
     __tablename__ = "timeline"
     __table_args__ = (same_tenant("incident_id", "incidents"),)
 
-    incident: Mapped[Incident] = relationship(
-        lazy="raise"
-    )  # tells the session to write an incident before its entries
+    incident: Mapped[Incident] = relationship(lazy="raise")  # tells the session to write an incident before its entries
     incident_id: Mapped[UUID] = mapped_column(primary_key=True)
     seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     at: Mapped[datetime]

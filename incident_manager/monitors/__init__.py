@@ -1,7 +1,7 @@
 """Monitor integrations, one file each; the file's name is the monitor's in addresses and in the database.
 
-A monitor reads the bytes its tool sends and returns alerts, or why there are none. It never sees the database and knows no other
-monitor. To add one: a new file here that defines `MONITOR` (see base.py), its real payloads in tests/payloads/<name>/.
+A monitor reads the bytes its tool sends and returns alerts, or why there are none. It never sees the database and knows
+no other monitor. To add one: a new file here that defines `MONITOR` (see base.py), its real payloads in tests/payloads/<name>/.
 """
 
 import sys

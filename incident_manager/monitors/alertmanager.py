@@ -1,7 +1,7 @@
 """Prometheus Alertmanager's webhook, version 4: https://prometheus.io/docs/alerting/latest/configuration/#webhook_config.
 
-Each alert of a group is an alert of its own, with its own status. Its identity is Alertmanager's fingerprint; senders that leave
-that out (before 0.19, and other tools of the same format) are known by their label set. Version 3 reads the same.
+Each alert of a group is an alert of its own, with its own status. Its identity is Alertmanager's fingerprint; senders
+that leave that out (before 0.19, and other tools of the same format) are known by their label set. Version 3 reads the same.
 """
 
 import hashlib
@@ -49,9 +49,7 @@ def parse(delivery: Delivery) -> Reading:
     """Read one webhook."""
     group = decode(delivery.body, _Group)
     if len(group.alerts) > ALERTS_LIMIT:
-        raise ValidationFailed.of(
-            "alerts", f"holds {len(group.alerts)} alerts; at most {ALERTS_LIMIT}: set max_alerts"
-        )
+        raise ValidationFailed.of("alerts", f"holds {len(group.alerts)} alerts; at most {ALERTS_LIMIT}: set max_alerts")
     return Reading(
         tuple(_read(alert, group) for alert in group.alerts),
         "" if group.alerts else "the group holds no alert",

@@ -104,9 +104,7 @@ class Fitting:
             status=read.status,
             external_id=self._text(read.external_id, NAME_LIMIT) if read.external_id else None,
             dedup_key=self._text(read.dedup_key, DEDUP_KEY_LIMIT) if read.dedup_key else None,
-            labels=self._pairs(
-                {**self._labels, **{k: v for k, v in read.labels.items() if k not in self._labels}}
-            ),
+            labels=self._pairs({**self._labels, **{k: v for k, v in read.labels.items() if k not in self._labels}}),
             annotations=self._pairs(read.annotations),
             affected_services=self._services(read.affected_services),
             runbook_url=self._url(read.runbook_url),

@@ -45,19 +45,21 @@ class _Alert(msgspec.Struct, kw_only=True):
     occurred_at: Instant | None = None
 
 
-_Body = Annotated[list[_Alert], Meta(max_length=ALERTS_LIMIT)] | _Alert
+_Alerts = Annotated[list[_Alert], Meta(max_length=ALERTS_LIMIT)]
 
 
 def parse(delivery: Delivery) -> Reading:
     """Read one alert or an array of them."""
-    body = decode(delivery.body, _Body)
-    alerts = body if isinstance(body, list) else [body]
+    many = delivery.body.lstrip().startswith(b"[")
+    alerts = decode(delivery.body, _Alerts) if many else [decode(delivery.body, _Alert)]
     return Reading(tuple(_read(alert) for alert in alerts), "" if alerts else "the array is empty")
 
 
 def setup(url: str) -> str:
     """Return a command that sends a first alert."""
-    return f'curl -X POST {url} -H \'Content-Type: application/json\' -d \'{{"title": "Hello", "severity": "warning"}}\'\n'
+    return (
+        f'curl -X POST {url} -H \'Content-Type: application/json\' -d \'{{"title": "Hello", "severity": "warning"}}\'\n'
+    )
 
 
 def verify(delivery: Delivery, secret: str, now: datetime) -> None:
@@ -94,8 +96,7 @@ def _text(body: bytes) -> str:
 
 def _read(alert: _Alert) -> ReadAlert:
     links = tuple(
-        Link(href=link) if isinstance(link, str) else Link(href=link.href, text=link.text)
-        for link in alert.links
+        Link(href=link) if isinstance(link, str) else Link(href=link.href, text=link.text) for link in alert.links
     )
     return ReadAlert(
         title=alert.title,

@@ -17,8 +17,8 @@ class Severity(StrEnum):
 
 DEFAULT_SEVERITY: Final = Severity.P3
 
-# The five steps that most tools share, then the words they use for them. Sources: Alertmanager's examples (critical, warning,
-# info, page), PagerDuty's Events API v2 (critical, error, warning, info), syslog (RFC 5424, 6.2.1), Zabbix's and Nagios' scales.
+# The five steps that most tools share, then the words they use for them. Sources: Alertmanager's examples (critical,
+# warning, info, page), PagerDuty's Events API v2 (critical, error, warning, info), syslog (RFC 5424, 6.2.1), Zabbix, Nagios.
 FOREIGN_WORDS: Final[Mapping[str, Severity]] = {
     word: severity
     for severity, words in {

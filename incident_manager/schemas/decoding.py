@@ -8,8 +8,8 @@ import functools
 import itertools
 import json
 import re
-from collections.abc import Iterable
-from typing import Any, Final, TypeVar
+from collections.abc import Hashable, Iterable
+from typing import Any, Final, TypeVar, cast
 
 import msgspec
 
@@ -34,25 +34,18 @@ def decode(body: bytes, to: type[T]) -> T:
     """
     _check_text(body)
     try:
-        return decoder(to).decode(body)
+        decoded: T = _decoder(cast(Hashable, to)).decode(body)
     except msgspec.ValidationError as error:
         raise ValidationFailed([field_error(str(error))]) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise MalformedRequest(f"the body is not JSON: {error}") from error
-
-
-def convert(value: object, to: type[T]) -> T:
-    """Read an already decoded value as `to`, with the same errors as `decode`."""
-    try:
-        return msgspec.convert(value, to)
-    except msgspec.ValidationError as error:
-        raise ValidationFailed([field_error(str(error))]) from error
+    return decoded
 
 
 @functools.cache
-def decoder(to: type[T]) -> msgspec.json.Decoder[T]:
+def _decoder(to: Hashable) -> msgspec.json.Decoder[Any]:
     """Return the decoder of a type; making one costs far more than using it."""
-    return msgspec.json.Decoder(to)
+    return msgspec.json.Decoder(cast(Any, to))
 
 
 def field_error(text: str) -> FieldError:

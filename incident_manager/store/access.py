@@ -28,9 +28,7 @@ async def find_key(session: Session, key_id: UUID) -> ApiKey | None:
 
 async def find_key_by_name(session: Session, name: str) -> ApiKey | None:
     """Return the key of that name that is not revoked."""
-    return (
-        await session.scalars(select(ApiKey).where(ApiKey.name == name, ApiKey.revoked_at.is_(None)))
-    ).one_or_none()
+    return (await session.scalars(select(ApiKey).where(ApiKey.name == name, ApiKey.revoked_at.is_(None)))).one_or_none()
 
 
 async def find_own_key(session: Session, key_id: UUID) -> ApiKey | None:

@@ -21,10 +21,11 @@ async def lock_keys(session: Session, rows: Sequence[Mapping[str, Any]]) -> dict
     2. A row that exists is "updated" to what it holds: that locks it and returns it.
     3. Until the transaction ends nobody else decides about these fingerprints.
     """
-    statement = insert_for(session, DedupKey)
-    statement = statement.on_conflict_do_update(
-        index_elements=["tenant_id", "fingerprint"], set_={"open": DedupKey.open}
-    ).returning(DedupKey)
+    statement = (
+        insert_for(session, DedupKey)
+        .on_conflict_do_update(index_elements=["tenant_id", "fingerprint"], set_={"open": DedupKey.open})
+        .returning(DedupKey)
+    )
     ordered = sorted(rows, key=lambda row: row["fingerprint"])
     keys = await session.scalars(statement, ordered, execution_options={"populate_existing": True})
     return {key.fingerprint: key for key in keys}
@@ -53,9 +54,7 @@ async def get_alert(session: Session, alert_id: UUID) -> Alert:
     return alert
 
 
-async def list_with_numbers(
-    session: Session, alert_ids: Sequence[UUID]
-) -> dict[UUID, tuple[Alert, int | None]]:
+async def list_with_numbers(session: Session, alert_ids: Sequence[UUID]) -> dict[UUID, tuple[Alert, int | None]]:
     """Return alerts by id, each with its incident's number."""
     query = (
         select(Alert, Incident.number)

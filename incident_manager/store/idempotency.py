@@ -17,14 +17,14 @@ async def claim(session: Session, rows: Sequence[Mapping[str, Any]]) -> dict[tup
     comparing `alert_id` or `answer` with what it gave. The rows go in sorted order, so that two claimants wait for each
     other in the same order; a claimant whose transaction fails leaves nothing behind.
     """
-    statement = insert_for(session, IdempotencyKey)
-    new = statement.excluded
+    insertion = insert_for(session, IdempotencyKey)
+    new = insertion.excluded
     expired = IdempotencyKey.expires_at <= new.created_at
     columns = ("body_digest", "alert_id", "answer", "created_at", "expires_at")
     renewed = {name: case((expired, new[name]), else_=getattr(IdempotencyKey, name)) for name in columns}
-    statement = statement.on_conflict_do_update(
-        index_elements=["tenant_id", "scope", "key"], set_=renewed
-    ).returning(IdempotencyKey)
+    statement = insertion.on_conflict_do_update(index_elements=["tenant_id", "scope", "key"], set_=renewed).returning(
+        IdempotencyKey
+    )
     ordered = sorted(rows, key=lambda row: (row["scope"], row["key"]))
     claims = await session.scalars(statement, ordered, execution_options={"populate_existing": True})
     return {(found.scope, found.key): found for found in claims}

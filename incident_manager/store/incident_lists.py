@@ -47,9 +47,7 @@ async def list_page(
     query = query.order_by(*((column.desc(), Incident.id.desc()) if descending else (column, Incident.id)))
     if after is not None:
         here = sa.tuple_(column, Incident.id)
-        last = sa.tuple_(
-            sa.literal(_READ_VALUE[name](after.value), column.type), sa.literal(UUID(after.id), sa.Uuid())
-        )
+        last = sa.tuple_(sa.literal(_READ_VALUE[name](after.value), column.type), sa.literal(UUID(after.id), sa.Uuid()))
         query = query.where(here < last if descending else here > last)
     elif offset:
         query = query.offset(offset)
@@ -73,7 +71,7 @@ def _conditions(session: Session, wanted: IncidentFilter) -> list[sa.ColumnEleme
         (Incident.incident_type, wanted.types),
     ):
         if values:
-            found.append(column.in_(values))  # type: ignore[attr-defined]
+            found.append(column.in_(values))
     if wanted.since is not None:
         found.append(Incident.created_at >= wanted.since)
     if wanted.until is not None:
@@ -81,9 +79,7 @@ def _conditions(session: Session, wanted: IncidentFilter) -> list[sa.ColumnEleme
     return found + _json_conditions(session, wanted) + [_holds(session, word) for word in wanted.words]
 
 
-def _json_conditions(
-    session: Session, wanted: IncidentFilter
-) -> list[sa.ColumnElement[bool] | sa.TextClause]:
+def _json_conditions(session: Session, wanted: IncidentFilter) -> list[sa.ColumnElement[bool] | sa.TextClause]:
     found: list[sa.ColumnElement[bool] | sa.TextClause] = []
     if wanted.assignees:
         found.append(sa.or_(*(has_item(session, Incident.assignees, name) for name in wanted.assignees)))
@@ -91,9 +87,7 @@ def _json_conditions(
         affected = (has_item(session, Incident.affected_resources, name) for name in wanted.services)
         found.append(sa.or_(Incident.service.in_(wanted.services), *affected))
     if wanted.labels:
-        found.append(
-            sa.or_(*(has_pair(session, Incident.labels, key, value) for key, value in wanted.labels))
-        )
+        found.append(sa.or_(*(has_pair(session, Incident.labels, key, value) for key, value in wanted.labels)))
     return found
 
 

@@ -43,9 +43,7 @@ def refers(reference: str) -> sa.ColumnElement[bool]:
         raise NotFound("no such incident") from error
 
 
-async def count_repeats(
-    session: Session, repeats: Mapping[UUID, tuple[int, datetime]]
-) -> dict[UUID, Incident]:
+async def count_repeats(session: Session, repeats: Mapping[UUID, tuple[int, datetime]]) -> dict[UUID, Incident]:
     """Add repeats (how many, the newest receipt) to incidents, and return these, locked and as they are afterwards.
 
     Counting before reading is what makes it one statement: the update takes the lock, so nothing changes behind it.
@@ -80,15 +78,11 @@ async def lock_open(session: Session, fingerprints: Collection[str]) -> Sequence
 
 async def lock_many(session: Session, incident_ids: Collection[UUID]) -> Sequence[Incident]:
     """Lock and return these incidents, oldest first."""
-    query = (
-        select(Incident).where(Incident.id.in_(sorted(incident_ids))).order_by(Incident.id).with_for_update()
-    )
+    query = select(Incident).where(Incident.id.in_(sorted(incident_ids))).order_by(Incident.id).with_for_update()
     return (await session.scalars(query.execution_options(populate_existing=True))).all()
 
 
-async def list_timeline(
-    session: Session, incident_id: UUID, *, after: int, limit: int
-) -> Sequence[TimelineEntry]:
+async def list_timeline(session: Session, incident_id: UUID, *, after: int, limit: int) -> Sequence[TimelineEntry]:
     """Return up to `limit` entries, oldest first, from the one after `after`."""
     query = (
         select(TimelineEntry)

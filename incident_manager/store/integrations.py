@@ -32,27 +32,18 @@ async def find(session: Session, integration_id: UUID, *, for_update: bool = Fal
 
 async def list_after(session: Session, name: str, limit: int) -> Sequence[Integration]:
     """Return up to `limit` integrations by name, from the one after `name`."""
-    query = (
-        select(Integration).where(_LIVING, Integration.name > name).order_by(Integration.name).limit(limit)
-    )
+    query = select(Integration).where(_LIVING, Integration.name > name).order_by(Integration.name).limit(limit)
     return (await session.scalars(query)).all()
 
 
 async def count(session: Session) -> int:
     """Return how many there are."""
-    return (
-        await session.scalar(
-            select(func.count()).select_from(select(Integration.id).where(_LIVING).subquery())
-        )
-        or 0
-    )
+    return await session.scalar(select(func.count()).select_from(select(Integration.id).where(_LIVING).subquery())) or 0
 
 
 async def record_delivery(session: Session, integration_id: UUID, *, alerts: int, at: datetime) -> None:
     """Note when a monitor was last heard of and count its alerts. The last statement before a commit: the row is shared."""
     received = Integration.alerts_received + alerts
     await session.execute(
-        update(Integration)
-        .where(Integration.id == integration_id)
-        .values(last_seen_at=at, alerts_received=received)
+        update(Integration).where(Integration.id == integration_id).values(last_seen_at=at, alerts_received=received)
     )

@@ -60,7 +60,7 @@ class IncidentNumbers:
 
     @asynccontextmanager
     async def promise(self, tenant_id: UUID, count: int) -> AsyncIterator["NumberPromise"]:
-        """Promise up to `count` numbers; done before a transaction, never in one, where it would wait for a second connection."""
+        """Promise up to `count` numbers; before a transaction, never in one, where it would wait for a second connection."""
         stock = self._stocks[tenant_id]
         async with stock.refill:
             needed = stock.promised + count

@@ -103,13 +103,10 @@ def upgrade() -> None:
         sa.Column("key", sa.Text(), nullable=False),
         sa.Column("body_digest", sa.Text(), nullable=False),
         sa.Column("alert_id", sa.Uuid(), nullable=True),
-        sa.Column("status_code", sa.Integer(), nullable=True),
         sa.Column("answer", sa.Text(), nullable=True),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.Column("expires_at", UtcDateTime(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["tenant_id"], ["tenants.id"], name=op.f("fk_idempotency_keys_tenant_id_tenants")
-        ),
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_idempotency_keys_tenant_id_tenants")),
         sa.PrimaryKeyConstraint("tenant_id", "scope", "key", name=op.f("pk_idempotency_keys")),
     )
     with op.batch_alter_table("idempotency_keys", schema=None) as batch_op:
@@ -142,15 +139,7 @@ def upgrade() -> None:
         sa.Column(
             "severity",
             sa.Enum(
-                "P0",
-                "P1",
-                "P2",
-                "P3",
-                "P4",
-                name="severity",
-                native_enum=False,
-                create_constraint=True,
-                length=32,
+                "P0", "P1", "P2", "P3", "P4", name="severity", native_enum=False, create_constraint=True, length=32
             ),
             nullable=False,
         ),
@@ -254,14 +243,7 @@ def upgrade() -> None:
         sa.Column("severity_map", json_column(), nullable=False),
         sa.Column(
             "dedup_mode",
-            sa.Enum(
-                "window",
-                "while_open",
-                name="dedup_mode",
-                native_enum=False,
-                create_constraint=True,
-                length=32,
-            ),
+            sa.Enum("window", "while_open", name="dedup_mode", native_enum=False, create_constraint=True, length=32),
             nullable=True,
         ),
         sa.Column("window_seconds", sa.Integer(), nullable=True),
@@ -273,9 +255,7 @@ def upgrade() -> None:
         sa.Column("deleted_at", UtcDateTime(), nullable=True),
         sa.Column("last_seen_at", UtcDateTime(), nullable=True),
         sa.Column("alerts_received", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["tenant_id"], ["tenants.id"], name=op.f("fk_integrations_tenant_id_tenants")
-        ),
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_integrations_tenant_id_tenants")),
         sa.PrimaryKeyConstraint("tenant_id", "id", name=op.f("pk_integrations")),
     )
     with op.batch_alter_table("integrations", schema=None) as batch_op:
@@ -298,15 +278,7 @@ def upgrade() -> None:
         sa.Column(
             "severity",
             sa.Enum(
-                "P0",
-                "P1",
-                "P2",
-                "P3",
-                "P4",
-                name="severity",
-                native_enum=False,
-                create_constraint=True,
-                length=32,
+                "P0", "P1", "P2", "P3", "P4", name="severity", native_enum=False, create_constraint=True, length=32
             ),
             nullable=False,
         ),

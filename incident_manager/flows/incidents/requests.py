@@ -45,9 +45,7 @@ async def create(unit: Unit, wanted: IncidentIn, policy: DedupPolicy, numbers: N
     mark = fingerprint.of_text(wanted.source, wanted.incident_type, wanted.title, wanted.affected_resources)
     incident_id = new_id()
     report = Report(status=dedup.AlertStatus.FIRING, occurred_at=unit.now, received_at=unit.now)
-    key = (
-        await alert_store.lock_keys(unit.session, [keys.new_row(unit.tenant_id, mark, report, incident_id)])
-    )[mark]
+    key = (await alert_store.lock_keys(unit.session, [keys.new_row(unit.tenant_id, mark, report, incident_id)]))[mark]
     known = keys.known_state(key, incident_id)
     decision = dedup.decide(known, report, policy)
     if decision.verdict is not Verdict.OPEN:
@@ -82,9 +80,7 @@ async def change(unit: Unit, reference: str, patch: IncidentPatch, if_match: str
         elif patch.state is not UNSET:
             moves.go(unit, incident, patch.state, by, BY_REQUEST)
 
-    return await _changed(
-        unit, reference, "update", apply, if_match=if_match, moves_activity=patch.state is not UNSET
-    )
+    return await _changed(unit, reference, "update", apply, if_match=if_match, moves_activity=patch.state is not UNSET)
 
 
 async def acknowledge(unit: Unit, reference: str, by: str | None) -> IncidentOut:
@@ -159,9 +155,7 @@ async def _changed(
     moves_activity: bool = False,
 ) -> IncidentOut:
     """Lock (keys before the incident, as intake does), check, apply, and audit what changed."""
-    locked: Sequence[DedupKey] = (
-        await alert_store.lock_keys_of(unit.session, reference) if moves_activity else ()
-    )
+    locked: Sequence[DedupKey] = await alert_store.lock_keys_of(unit.session, reference) if moves_activity else ()
     incident = await store.get(unit.session, reference, for_update=True)
     versions.check(incident.version, if_match)
     before, version = plain(incident), incident.version

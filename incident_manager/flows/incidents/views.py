@@ -16,9 +16,7 @@ _SAME_NAME = tuple(
 def view(incident: Incident) -> IncidentOut:
     """Return what the outside sees of an incident."""
     same = {name: getattr(incident, name) for name in _SAME_NAME}
-    return IncidentOut(
-        **same, resolution=_resolution(incident), related_incidents=[], links=links(incident.links)
-    )
+    return IncidentOut(**same, resolution=_resolution(incident), related_incidents=[], links=links(incident.links))
 
 
 def plain(incident: Incident) -> dict[str, Any]:

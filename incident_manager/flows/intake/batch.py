@@ -75,13 +75,9 @@ class Batch:
             mark = submission.fingerprint
             if mark not in rows:
                 self._first_ids[mark] = new_id()
-                rows[mark] = keys.new_row(
-                    self._unit.tenant_id, mark, submission.report, self._first_ids[mark]
-                )
+                rows[mark] = keys.new_row(self._unit.tenant_id, mark, submission.report, self._first_ids[mark])
         self._keys = await alert_store.lock_keys(self._unit.session, list(rows.values()))
-        self._states = {
-            mark: keys.known_state(key, self._first_ids[mark]) for mark, key in self._keys.items()
-        }
+        self._states = {mark: keys.known_state(key, self._first_ids[mark]) for mark, key in self._keys.items()}
 
     async def _write_part(self, part: Sequence[Submission]) -> list[Outcome]:
         plans = [self._plan(submission) for submission in part]
@@ -107,18 +103,12 @@ class Batch:
         opened = {plan.incident_id for plan in plans if plan.decision.verdict is Verdict.OPEN}
         repeats: dict[UUID, tuple[int, datetime]] = {}
         for plan in plans:
-            if (
-                plan.decision.verdict is Verdict.ATTACH
-                and plan.incident_id
-                and plan.incident_id not in opened
-            ):
+            if plan.decision.verdict is Verdict.ATTACH and plan.incident_id and plan.incident_id not in opened:
                 number, _ = repeats.get(plan.incident_id, (0, None))
                 repeats[plan.incident_id] = (number + 1, plan.submission.report.received_at)
         if repeats:
             self._incidents |= await incident_store.count_repeats(self._unit.session, repeats)
-            self._counts |= {
-                key: self._incidents[key].occurrences - number for key, (number, _) in repeats.items()
-            }
+            self._counts |= {key: self._incidents[key].occurrences - number for key, (number, _) in repeats.items()}
 
     async def _lock_named(self, plans: Sequence[_Plan]) -> dict[str, list[Incident]]:
         """Lock what acknowledgements and late messages name, and return the open incidents of resolved fingerprints."""
@@ -194,9 +184,7 @@ class Batch:
     def _merge(self, incident: Incident, submission: Submission) -> None:
         alert, before = submission.alert, incident.severity
         held = Facts(severity=before, labels=incident.labels, services=incident.affected_resources)
-        merged = absorb(
-            held, Facts(severity=alert.severity, labels=alert.labels, services=alert.affected_services)
-        )
+        merged = absorb(held, Facts(severity=alert.severity, labels=alert.labels, services=alert.affected_services))
         if merged == held:
             return
         incident.severity, incident.labels = merged.severity, dict(merged.labels)
@@ -209,11 +197,7 @@ class Batch:
 
     def _resolve(self, plan: _Plan, incidents: Sequence[Incident]) -> Outcome:
         how = ResolveIn(resolved_by=plan.submission.source, notes="", method=ResolutionMethod.AUTOMATED)
-        changed = [
-            incident
-            for incident in incidents
-            if moves.resolve(self._unit, incident, how, plan.decision.reason)
-        ]
+        changed = [incident for incident in incidents if moves.resolve(self._unit, incident, how, plan.decision.reason)]
         if not changed:
             return Outcome(Decision(Verdict.NOTHING, Reason.NOTHING_OPEN), None, 0)
         return Outcome(plan.decision, changed[-1], changed[-1].occurrences)
@@ -239,10 +223,7 @@ def parts(submissions: Sequence[Submission]) -> Iterator[list[Submission]]:
     part: list[Submission] = []
     statuses: dict[str, AlertStatus] = {}
     for submission in submissions:
-        if (
-            statuses.setdefault(submission.fingerprint, submission.report.status)
-            is not submission.report.status
-        ):
+        if statuses.setdefault(submission.fingerprint, submission.report.status) is not submission.report.status:
             yield part
             part, statuses = [], {submission.fingerprint: submission.report.status}
         part.append(submission)

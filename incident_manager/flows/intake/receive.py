@@ -69,13 +69,11 @@ class Intake:
             results = {new.id: _told(new.id, outcome) for new, outcome in zip(fresh, outcomes, strict=True)}
         results |= await _stored(unit, set(first_of.values()) - results.keys())
         if integration_id is not None:
-            await integrations.record_delivery(
-                unit.session, integration_id, alerts=len(submissions), at=unit.now
-            )
+            await integrations.record_delivery(unit.session, integration_id, alerts=len(submissions), at=unit.now)
         return [results[first_of[submission.id]] for submission in submissions]
 
     async def _claim(self, unit: Unit, submissions: Sequence[Submission]) -> dict[UUID, UUID]:
-        """Return, for each submission, the alert whose answer it gets: its own, or that of an earlier one with the same claim."""
+        """Return, for each submission, the alert whose answer it gets: its own, or an earlier one's with the same claim."""
         rows = {
             (claim.scope, claim.key): claim_row(unit, claim, self.idempotency_ttl, submission.id)
             for submission in reversed(submissions)  # so that of equals within the batch the first one stands
@@ -100,9 +98,7 @@ async def _stored(unit: Unit, alert_ids: Iterable[UUID]) -> dict[UUID, Result]:
     wanted = list(alert_ids)
     found = await alert_store.list_with_numbers(unit.session, wanted) if wanted else {}
     return {
-        alert.id: _result(
-            alert.id, Decision(alert.outcome, alert.reason), alert.incident_id, number, alert.occurrence
-        )
+        alert.id: _result(alert.id, Decision(alert.outcome, alert.reason), alert.incident_id, number, alert.occurrence)
         for alert, number in found.values()
     }
 

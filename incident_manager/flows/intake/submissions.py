@@ -31,9 +31,7 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     claims: tuple[Claim, ...]
 
 
-def policy_for(
-    settings: DedupSettings, *, has_identity: bool, integration: Integration | None = None
-) -> DedupPolicy:
+def policy_for(settings: DedupSettings, *, has_identity: bool, integration: Integration | None = None) -> DedupPolicy:
     """Return how an alert is folded: by its integration's wish, else by whether it brings an identity of its own."""
     by_nature = DedupMode.WHILE_OPEN if has_identity else DedupMode.WINDOW
     wished = integration.dedup_mode if integration else None
@@ -102,6 +100,6 @@ def _fingerprint(alert: AlertFields, source: str) -> str:
 
 
 def _delivery_claim(integration_id: UUID | None, source: str, external_id: str, status: str) -> Claim:
-    """A delivery is named by (integration, source, external_id, status); its body does not count."""
+    """Return the claim of a delivery: (integration, source, external_id, status) name it, its body does not count."""
     parts = msgspec.json.encode([str(integration_id or ""), source, external_id, status])
     return Claim(scope=DELIVERY_SCOPE, key=hashlib.sha256(parts).hexdigest(), body_digest="")
