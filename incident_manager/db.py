@@ -66,6 +66,9 @@ class Session(AsyncSession):
         return self.get_bind().dialect.name == "sqlite"
 
 
+Work = Callable[[Session], Awaitable[T]]
+
+
 class Database:
     """The engines of one database and the ways to use them."""
 
@@ -85,7 +88,7 @@ class Database:
         await self.engine.dispose()
         await self._readers.dispose()
 
-    async def transaction(self, work: Callable[[Session], Awaitable[T]], *, tenant_id: UUID | None) -> T:
+    async def transaction(self, work: Work[T], *, tenant_id: UUID | None) -> T:
         """Run `work` in one write transaction, commit, and return its result.
 
         1. A deadlock, a serialisation failure, or a connection lost before the commit was sent: rolled back, `work` runs
@@ -96,35 +99,26 @@ class Database:
         Raises Unavailable where the database does not answer, Conflict where a unique key is taken.
         """
         async with self._turn():
-            for attempt in range(1, ATTEMPTS + 1):
-                try:
-                    return await self._attempt(work, tenant_id)
-                except _Again as again:
-                    if attempt == ATTEMPTS:
-                        raise Unavailable("the database is too busy; try again") from again.__cause__
-                    logger.debug("transaction repeated", attempt=attempt, reason=str(again))
-                    await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - spreads retries, hides nothing
+            return await self._repeat(self.engine, work, tenant_id, _commit)
+
+    async def read(self, work: Work[T], *, tenant_id: UUID | None) -> T:
+        """Run `work`, which only reads, in one transaction; on SQLite it cannot write. A lost connection is replaced.
+
+        Raises Unavailable where the database does not answer.
+        """
+        return await self._repeat(self._readers, work, tenant_id, _leave)
+
+    async def _repeat(self, engine: AsyncEngine, work: Work[T], tenant_id: UUID | None, finish: Work[None]) -> T:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                with _Translated():
+                    return await _attempt(engine, work, tenant_id, finish)
+            except _Again as again:
+                if attempt == ATTEMPTS:
+                    raise Unavailable("the database is too busy; try again") from again.__cause__
+                logger.debug("transaction repeated", attempt=attempt, reason=str(again))
+                await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - spreads retries, hides nothing
         raise AssertionError
-
-    @asynccontextmanager
-    async def reading(self, *, tenant_id: UUID | None) -> AsyncIterator[Session]:
-        """Give a session that only reads, within one transaction; on SQLite it cannot write."""
-        with _Translated():
-            async with Session(self._readers, expire_on_commit=False, info={"tenant_id": tenant_id}) as session:
-                yield session
-
-    async def _attempt(self, work: Callable[[Session], Awaitable[T]], tenant_id: UUID | None) -> T:
-        with _Translated():
-            async with Session(self.engine, expire_on_commit=False, info={"tenant_id": tenant_id}) as session:
-                try:
-                    result = await work(session)
-                    await session.flush()
-                except DBAPIError as error:
-                    if error.connection_invalidated or _state(error) in _RETRIED_STATES:
-                        raise _Again(type(error.orig).__name__) from error
-                    raise
-                await session.commit()
-                return result
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
@@ -141,6 +135,32 @@ class Database:
             yield
         finally:
             self._write_turn.release()
+
+
+async def _attempt(engine: AsyncEngine, work: Work[T], tenant_id: UUID | None, finish: Work[None]) -> T:
+    async with Session(engine, expire_on_commit=False, info={"tenant_id": tenant_id}) as session:
+        try:
+            result = await work(session)
+            await session.flush()
+        except DBAPIError as error:
+            if error.connection_invalidated or _state(error) in _RETRIED_STATES:
+                raise _Again(type(error.orig).__name__) from error
+            raise
+        await finish(session)
+        return result
+
+
+async def _commit(session: Session) -> None:
+    try:
+        await session.commit()
+    except DBAPIError as error:
+        if _state(error) in _RETRIED_STATES:  # the database says that it rolled back; a lost connection says nothing
+            raise _Again(type(error.orig).__name__) from error
+        raise
+
+
+async def _leave(_session: Session) -> None:
+    """Write nothing: closing the session ends its transaction."""
 
 
 class _Again(Exception):

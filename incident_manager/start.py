@@ -47,8 +47,7 @@ async def open_vault(settings: Settings, database: Database) -> Vault:
 
     Raises StartRefused where there is no secret, or another one.
     """
-    async with database.reading(tenant_id=None) as session:
-        tenants = await store.list_tenants(session)
+    tenants = await database.read(store.list_tenants, tenant_id=None)
     if not tenants:
         raise StartRefused(
             "the database has no tenant yet; start the server once, or run `incident-manager db upgrade` and then it"
@@ -61,8 +60,7 @@ async def check_durability(settings: Settings, database: Database) -> list[str]:
 
     Raises StartRefused where that is not allowed by database.require_durable.
     """
-    async with database.reading(tenant_id=None) as session:
-        weaknesses = await durability.weaknesses(session)
+    weaknesses = await database.read(durability.weaknesses, tenant_id=None)
     if weaknesses and settings.database.require_durable:
         why = "; ".join(weaknesses)
         accept = "or set database.require_durable=false to accept that"
@@ -85,8 +83,7 @@ async def _match_schema(settings: Settings) -> None:
 
 
 async def _unlock(settings: Settings, database: Database, clock: Clock, announce: Announce) -> Vault:
-    async with database.reading(tenant_id=None) as session:
-        tenants = await store.list_tenants(session)
+    tenants = await database.read(store.list_tenants, tenant_id=None)
     if tenants:
         return _checked_vault(settings, {tenant.secret_fingerprint for tenant in tenants})
     vault = Vault(settings.auth.secret or _read(settings.data_dir / SECRET_FILE) or _make_secret(settings.data_dir))

@@ -90,8 +90,7 @@ async def _caller(connection: Connection, parts: Parts) -> access.Caller:
     if scheme.lower() != "bearer" or not token_text:
         raise AuthenticationFailed("send a key: Authorization: Bearer im_...")
     token = access.read_token(token_text.strip())
-    async with parts.database.reading(tenant_id=None) as session:
-        key = await store.find_key(session, token.id)
+    key = await parts.database.read(lambda session: store.find_key(session, token.id), tenant_id=None)
     return access.check_key(key, token, parts.vault, parts.clock.now())
 
 
@@ -108,8 +107,8 @@ async def _open_actor(connection: Connection, parts: Parts) -> Actor:
     server = connection.scope.get("server")
     if server is None or not is_loopback(str(server[0])):
         raise AuthenticationFailed("without keys this service answers on loopback only")
-    async with parts.database.reading(tenant_id=None) as session:
-        tenant = await store.find_tenant(session, access.DEFAULT_TENANT)
+    name = access.DEFAULT_TENANT
+    tenant = await parts.database.read(lambda session: store.find_tenant(session, name), tenant_id=None)
     if tenant is None:
         raise AuthenticationFailed("there is no tenant `default` to serve without keys")
     return Actor(tenant_id=tenant.id, kind=ActorKind.SYSTEM, name="anonymous", request_id=request_id(connection.scope))

@@ -46,8 +46,7 @@ async def _look(parts: Parts) -> Response[HealthOut]:
 
 async def _database(parts: Parts) -> Check:
     try:
-        async with parts.database.reading(tenant_id=None) as session:
-            await durability.answers(session)
+        await parts.database.read(durability.answers, tenant_id=None)
     except Unavailable as error:
         return Check(status=HealthStatus.UNHEALTHY, detail=error.detail)
     if parts.weaknesses:

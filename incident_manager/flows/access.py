@@ -179,8 +179,7 @@ async def get_tenant(units: Units, name: str) -> Tenant:
 
     Raises NotFound.
     """
-    async with units.database.reading(tenant_id=None) as session:
-        tenant = await store.find_tenant(session, name)
+    tenant = await units.database.read(lambda session: store.find_tenant(session, name), tenant_id=None)
     if tenant is None:
         raise NotFound(f"no tenant named {name}")
     return tenant
@@ -188,8 +187,7 @@ async def get_tenant(units: Units, name: str) -> Tenant:
 
 async def list_tenants(units: Units) -> Sequence[Tenant]:
     """Return all tenants, by name."""
-    async with units.database.reading(tenant_id=None) as session:
-        return await store.list_tenants(session)
+    return await units.database.read(store.list_tenants, tenant_id=None)
 
 
 async def _get_key(unit: Unit, reference: str) -> ApiKey:

@@ -42,8 +42,8 @@ class Door:
 
         Raises AuthenticationFailed for an unknown key, or one of another monitor.
         """
-        async with self.database.reading(tenant_id=None) as session:
-            found = await store.find_by_digest(session, self.vault.digest(key))
+        digest = self.vault.digest(key)
+        found = await self.database.read(lambda session: store.find_by_digest(session, digest), tenant_id=None)
         reader = integrations.check_monitor(found, monitor)
         assert found is not None  # noqa: S101 - checked just above
         actor = Actor(

@@ -47,5 +47,8 @@ class Units:
 
     async def read(self, flow: Callable[Concatenate[Unit, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a flow that only reads."""
-        async with self.database.reading(tenant_id=self.actor.tenant_id) as session:
+
+        async def work(session: Session) -> T:
             return await flow(Unit(session, self.actor, self.clock.now()), *args, **kwargs)
+
+        return await self.database.read(work, tenant_id=self.actor.tenant_id)
