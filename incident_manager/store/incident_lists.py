@@ -34,8 +34,8 @@ async def count(session: Session, wanted: IncidentFilter) -> int:
 async def list_page(
     session: Session,
     wanted: IncidentFilter,
-    sort: IncidentSort,
     *,
+    sort: IncidentSort,
     limit: int,
     offset: int = 0,
     after: Position | None = None,

@@ -112,7 +112,7 @@ def test_an_acknowledgement_needs_an_open_incident() -> None:
     ("ahead", "clamped"),
     [(timedelta(minutes=10), False), (timedelta(minutes=10, seconds=1), True), (timedelta(days=-9), False)],
 )
-def test_a_clock_far_ahead_counts_as_the_receipt(ahead: timedelta, clamped: bool) -> None:  # noqa: FBT001
+def test_a_clock_far_ahead_counts_as_the_receipt(ahead: timedelta, clamped: bool) -> None:
     assert clamp(NOW + ahead, NOW) == (NOW if clamped else NOW + ahead)
 
 
