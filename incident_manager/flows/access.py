@@ -105,7 +105,7 @@ async def create_key(unit: Unit, wanted: KeyIn, vault: Vault, token: str | None 
         last_used_at=None,
     )
     unit.session.add(key)
-    record(unit, "create", "key", key.id, before={}, after={"name": key.name, "role": key.role})
+    record(unit, "create", resource="key", resource_id=key.id, before={}, after={"name": key.name, "role": key.role})
     return KeyCreated(key=token, **{name: getattr(key, name) for name in KeyOut.__struct_fields__})
 
 
@@ -121,8 +121,8 @@ async def revoke_key(unit: Unit, reference: str) -> None:
         record(
             unit,
             "revoke",
-            "key",
-            key.id,
+            resource="key",
+            resource_id=key.id,
             before={"revoked_at": None},
             after={"revoked_at": unit.now.isoformat()},
         )
@@ -170,7 +170,7 @@ async def create_tenant(unit: Unit, name: str, secret_fingerprint: str) -> Tenan
     )
     unit.session.add(tenant)
     await unit.session.flush()
-    record(unit, "create", "tenant", tenant.id, before={}, after={"name": name})
+    record(unit, "create", resource="tenant", resource_id=tenant.id, before={}, after={"name": name})
     return tenant
 
 

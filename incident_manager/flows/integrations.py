@@ -56,7 +56,7 @@ async def create(unit: Unit, wanted: IntegrationIn, vault: Vault) -> tuple[Integ
         **_columns(msgspec.structs.asdict(wanted), vault),
     )
     unit.session.add(integration)
-    record(unit, "create", "integration", integration.id, before={}, after=_audited(integration))
+    record(unit, "create", resource="integration", resource_id=integration.id, before={}, after=_audited(integration))
     return view(integration), key
 
 
@@ -109,7 +109,7 @@ async def delete(unit: Unit, reference: str, if_match: str | None) -> None:
     integration = await _get(unit, reference, for_update=True)
     versions.check(integration.version, if_match)
     integration.deleted_at = unit.now
-    record(unit, "delete", "integration", integration.id, before=_audited(integration), after={})
+    record(unit, "delete", resource="integration", resource_id=integration.id, before=_audited(integration), after={})
 
 
 async def list_page(unit: Unit, cursor: str | None, limit: int, vault: Vault) -> IntegrationPage:
@@ -176,7 +176,9 @@ async def _change(
         setattr(integration, name, value)
     integration.version += 1
     integration.updated_at = unit.now
-    record(unit, "update", "integration", integration.id, before=before, after=_audited(integration))
+    record(
+        unit, "update", resource="integration", resource_id=integration.id, before=before, after=_audited(integration)
+    )
     return view(integration)
 
 

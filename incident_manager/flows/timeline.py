@@ -48,9 +48,9 @@ def note(unit: Unit, incident: Incident, event: Event, reason: str, description:
 def record(
     unit: Unit,
     action: str,
+    *,
     resource: str,
     resource_id: UUID,
-    *,
     before: Mapping[str, Any],
     after: Mapping[str, Any],
 ) -> None:

@@ -1,7 +1,7 @@
 """One submitter of a race, also as a process of its own: `python -m tests.flows.submitter URL TENANT SEED KEYS BATCH`.
 
-It says `ready`, waits for a line on standard input so that all start together, submits every key once in an order of its own, and
-prints what became of them as JSON.
+It says `ready`, waits for a line on standard input so that all start together, submits every key once in an order of its
+own, and prints what became of them as JSON.
 """
 
 import asyncio
@@ -52,12 +52,17 @@ def units_of(database: Database, tenant_id: UUID) -> Units:
 
 async def _main(url: str, tenant: str, seed: str, keys: str, batch: str) -> None:
     database = Database(url, load({"database.pool_size": 2}).database)
-    print("ready", flush=True)
+    _say("ready")
     await asyncio.to_thread(sys.stdin.readline)
     intake = Intake(IncidentNumbers(database), timedelta(hours=24))
     statuses = await race(units_of(database, UUID(tenant)), intake, seed=int(seed), keys=int(keys), batch=int(batch))
     await database.close()
-    print(msgspec.json.encode(statuses).decode())
+    _say(msgspec.json.encode(statuses).decode())
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ async def list_incidents(
     listing = f"incidents {sort} {msgspec.json.encode(wanted).decode()}"
     after = paging.unseal(vault, unit.tenant_id, listing, paging_.cursor) if paging_.cursor else None
     size, offset = paging_.page_size, paging_.page * paging_.page_size
-    found = await incident_lists.list_page(unit.session, wanted, sort, limit=size + 1, offset=offset, after=after)
+    found = await incident_lists.list_page(unit.session, wanted, sort=sort, limit=size + 1, offset=offset, after=after)
     total = await incident_lists.count(unit.session, wanted)
     more = len(found) > size
     last = incident_lists.position(found[size - 1], sort) if more else None

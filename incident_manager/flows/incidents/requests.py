@@ -61,7 +61,7 @@ async def create(unit: Unit, wanted: IncidentIn, policy: DedupPolicy, numbers: N
     )
     incident = open_incident(unit, draft, decision.reason)
     keys.save(key, dedup.advance(known, report, decision.verdict, incident_id))
-    record(unit, "create", "incident", incident.id, before={}, after=plain(incident))
+    record(unit, "create", resource="incident", resource_id=incident.id, before={}, after=plain(incident))
     return view(incident)
 
 
@@ -80,7 +80,9 @@ async def change(unit: Unit, reference: str, patch: IncidentPatch, if_match: str
         elif patch.state is not UNSET:
             moves.go(unit, incident, patch.state, by, BY_REQUEST)
 
-    return await _changed(unit, reference, "update", apply, if_match=if_match, moves_activity=patch.state is not UNSET)
+    return await _changed(
+        unit, reference, action="update", apply=apply, if_match=if_match, moves_activity=patch.state is not UNSET
+    )
 
 
 async def acknowledge(unit: Unit, reference: str, by: str | None) -> IncidentOut:
@@ -90,7 +92,7 @@ async def acknowledge(unit: Unit, reference: str, by: str | None) -> IncidentOut
     """
     by = by or unit.actor.name
     return await _changed(
-        unit, reference, "acknowledge", lambda incident: moves.acknowledge(unit, incident, by, BY_REQUEST)
+        unit, reference, action="acknowledge", apply=lambda incident: moves.acknowledge(unit, incident, by, BY_REQUEST)
     )
 
 
@@ -103,7 +105,7 @@ async def resolve(unit: Unit, reference: str, how: ResolveIn) -> IncidentOut:
     def apply(incident: Incident) -> None:
         moves.resolve(unit, incident, how, BY_REQUEST)
 
-    return await _changed(unit, reference, "resolve", apply, moves_activity=True)
+    return await _changed(unit, reference, action="resolve", apply=apply, moves_activity=True)
 
 
 async def close(unit: Unit, reference: str) -> IncidentOut:
@@ -115,7 +117,7 @@ async def close(unit: Unit, reference: str) -> IncidentOut:
     def apply(incident: Incident) -> None:
         moves.go(unit, incident, IncidentState.CLOSED, unit.actor.name, BY_REQUEST)
 
-    return await _changed(unit, reference, "close", apply, moves_activity=True)
+    return await _changed(unit, reference, action="close", apply=apply, moves_activity=True)
 
 
 async def reopen(unit: Unit, reference: str, reason: str) -> IncidentOut:
@@ -129,7 +131,7 @@ async def reopen(unit: Unit, reference: str, reason: str) -> IncidentOut:
             return
         moves.go(unit, incident, IncidentState.INVESTIGATING, unit.actor.name, reason)
 
-    return await _changed(unit, reference, "reopen", apply, moves_activity=True)
+    return await _changed(unit, reference, action="reopen", apply=apply, moves_activity=True)
 
 
 async def add_note(unit: Unit, reference: str, content: str) -> IncidentOut:
@@ -142,15 +144,15 @@ async def add_note(unit: Unit, reference: str, content: str) -> IncidentOut:
         moves.touch(unit, incident)
         note(unit, incident, Event.NOTE, BY_REQUEST, content)
 
-    return await _changed(unit, reference, "note", apply)
+    return await _changed(unit, reference, action="note", apply=apply)
 
 
 async def _changed(
     unit: Unit,
     reference: str,
+    *,
     action: str,
     apply: Callable[[Incident], object],
-    *,
     if_match: str | None = None,
     moves_activity: bool = False,
 ) -> IncidentOut:
@@ -162,7 +164,7 @@ async def _changed(
     apply(incident)
     if incident.version != version:
         moves.follow(locked, incident)
-        record(unit, action, "incident", incident.id, before=before, after=plain(incident))
+        record(unit, action, resource="incident", resource_id=incident.id, before=before, after=plain(incident))
     return view(incident)
 
 
