@@ -11,11 +11,11 @@ from incident_manager.db import TenantOwned
 from incident_manager.models.base import Base, Record, same_tenant
 from incident_manager.models.types import closed_set
 from incident_manager.rules.incident_type import IncidentType
-from incident_manager.rules.lifecycle import IncidentState, ResolutionMethod
+from incident_manager.rules.lifecycle import ENDED, IncidentState, ResolutionMethod
 from incident_manager.rules.severity import Severity
 
 # Written as literals, so that the planner of either database sees that a query's condition implies an index's.
-IS_ACTIVE = sa.text("state NOT IN ('Resolved', 'Closed')")
+IS_ACTIVE = sa.text(f"state NOT IN ({', '.join(f'{state.value!r}' for state in IncidentState if state in ENDED)})")
 
 
 class Incident(Record, Base):

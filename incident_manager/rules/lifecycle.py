@@ -53,7 +53,6 @@ ALLOWED: Final[Mapping[IncidentState, tuple[IncidentState, ...]]] = {
     _S.CLOSED: (_S.INVESTIGATING,),
 }
 ENDED: Final = frozenset({IncidentState.RESOLVED, IncidentState.CLOSED})
-ACTIVE: Final = tuple(state for state in IncidentState if state not in ENDED)
 
 
 def is_active(state: IncidentState) -> bool:

@@ -32,10 +32,14 @@ async def lock_keys(session: Session, rows: Sequence[Mapping[str, Any]]) -> dict
 
 
 async def lock_keys_of(session: Session, reference: str) -> Sequence[DedupKey]:
-    """Lock the keys whose newest incident this is (an id or a number): before the incident itself, as intake does."""
+    """Lock the keys of an incident (an id or a number), before the incident itself, as intake does.
+
+    They are the one of its fingerprint, whichever incident that names by now, and those that name this incident.
+    """
     named = select(Incident.id).where(refers(reference))
-    query = select(DedupKey).where(DedupKey.incident_id.in_(named)).order_by(DedupKey.fingerprint)
-    return (await session.scalars(query.with_for_update())).all()
+    marks = select(Incident.fingerprint).where(refers(reference))
+    query = select(DedupKey).where(DedupKey.incident_id.in_(named) | DedupKey.fingerprint.in_(marks))
+    return (await session.scalars(query.order_by(DedupKey.fingerprint).with_for_update())).all()
 
 
 async def insert_alerts(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -9,8 +9,7 @@ from sqlalchemy import select, update
 
 from incident_manager.db import Session
 from incident_manager.errors import NotFound
-from incident_manager.models.incidents import Incident, TimelineEntry
-from incident_manager.rules.lifecycle import ACTIVE
+from incident_manager.models.incidents import IS_ACTIVE, Incident, TimelineEntry
 
 _NUMBER_LIMIT = 2**63 - 1
 
@@ -72,12 +71,18 @@ async def lock_open(session: Session, fingerprints: Collection[str]) -> Sequence
     """Lock and return the active incidents of these fingerprints, oldest first."""
     query = (
         select(Incident)
-        .where(Incident.fingerprint.in_(sorted(fingerprints)), Incident.state.in_(ACTIVE))
+        .where(Incident.fingerprint.in_(sorted(fingerprints)), IS_ACTIVE)
         .order_by(Incident.id)
         .with_for_update()
         .execution_options(populate_existing=True)
     )
     return (await session.scalars(query)).all()
+
+
+async def find_newest_open(session: Session, fingerprint: str) -> UUID | None:
+    """Return the id of the newest active incident of a fingerprint."""
+    query = select(Incident.id).where(Incident.fingerprint == fingerprint, IS_ACTIVE)
+    return await session.scalar(query.order_by(Incident.id.desc()).limit(1))
 
 
 async def lock_many(session: Session, incident_ids: Collection[UUID]) -> Sequence[Incident]:

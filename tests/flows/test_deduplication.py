@@ -54,6 +54,26 @@ async def test_a_reopened_incident_does_not_take_alerts_from_a_newer_one(world: 
     assert (await world.alert())["incident_id"] == second
 
 
+async def test_a_reopened_incident_takes_alerts_again_once_the_newer_one_has_ended(world: World) -> None:
+    first = (await world.alert(dedup_key="k"))["incident_id"]
+    await world.alert(dedup_key="k", status="resolved")
+    await world.alert(dedup_key="k")
+    await world.alert(dedup_key="k", status="resolved")
+    await world.post(f"/v1/incidents/{first}/reopen", {"reason": "it never went away"})
+    answer = await world.alert(dedup_key="k")
+    assert (answer["incident_id"], answer["reason"]) == (first, "while_open")
+
+
+async def test_when_the_newest_of_two_open_incidents_ends_alerts_go_to_the_other(world: World) -> None:
+    older = (await world.alert())["incident_id"]
+    world.forward(seconds=WINDOW + 1)
+    newest = (await world.alert())["incident_id"]
+    await world.post(f"/v1/incidents/{newest}/resolve", {"resolved_by": "ada", "notes": "done"})
+    assert (await world.alert())["incident_id"] == older
+    await world.post(f"/v1/incidents/{older}/resolve", {"resolved_by": "ada", "notes": "done"})
+    assert (await world.alert())["reason"] == "previous_ended"
+
+
 async def test_a_storm_of_four_windows_is_one_incident(world: World) -> None:
     incidents = set()
     for _ in range(4 * WINDOW // 60 + 1):

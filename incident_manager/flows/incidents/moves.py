@@ -1,11 +1,8 @@
 """Changes to one locked incident, each with its timeline entry: what people, integrations and the engine have in common."""
 
-from collections.abc import Sequence
-
 from incident_manager.errors import InvalidTransition
 from incident_manager.flows.timeline import Event, note
 from incident_manager.flows.units import Unit
-from incident_manager.models.alerts import DedupKey
 from incident_manager.models.incidents import Incident
 from incident_manager.rules import lifecycle
 from incident_manager.rules.lifecycle import IncidentState, Move, Step
@@ -105,12 +102,6 @@ def go(unit: Unit, incident: Incident, target: IncidentState, by: str, reason: s
         **data,
     )
     return True
-
-
-def follow(keys: Sequence[DedupKey], incident: Incident) -> None:
-    """Let the deduplication keys that name an incident know whether it is active still."""
-    for key in keys:
-        key.open = lifecycle.is_active(incident.state)
 
 
 def _clear_end(incident: Incident) -> dict[str, object]:

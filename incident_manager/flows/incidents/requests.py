@@ -14,7 +14,7 @@ from incident_manager.flows.units import Unit
 from incident_manager.ids import new_id
 from incident_manager.models.alerts import DedupKey
 from incident_manager.models.incidents import Incident
-from incident_manager.rules import dedup, fingerprint
+from incident_manager.rules import dedup, fingerprint, lifecycle
 from incident_manager.rules.dedup import DedupPolicy, Report, Verdict
 from incident_manager.rules.lifecycle import IncidentState, ResolutionMethod
 from incident_manager.rules.severity import Severity
@@ -163,9 +163,20 @@ async def _changed(
     before, version = plain(incident), incident.version
     apply(incident)
     if incident.version != version:
-        moves.follow(locked, incident)
+        await _follow(unit, locked, incident)
         record(unit, action, resource="incident", resource_id=incident.id, before=before, after=plain(incident))
     return view(incident)
+
+
+async def _follow(unit: Unit, locked: Sequence[DedupKey], incident: Incident) -> None:
+    """Let the deduplication keys know: a key is open, and names an active incident, as long as its fingerprint has one."""
+    active = lifecycle.is_active(incident.state)
+    for key in locked:
+        if active and not key.open:
+            key.incident_id, key.open = incident.id, True
+        elif not active and key.incident_id == incident.id:
+            another = await store.find_newest_open(unit.session, key.fingerprint)
+            key.incident_id, key.open = another or incident.id, another is not None
 
 
 def _set_fields(unit: Unit, incident: Incident, patch: IncidentPatch, by: str) -> None:

@@ -1,7 +1,7 @@
 """The transaction of intake: lock what is known of the fingerprints, decide each alert in turn, write all at once.
 
 The order of locks is the same everywhere, so that transactions wait and do not deadlock: claims, deduplication keys (each in
-sorted order), incidents. One alert takes four statements where it opens the first incident of its fingerprint or attaches, one
+sorted order), incidents. One alert takes four statements where it opens the first incident of its fingerprint or attaches, two
 more for the first repeat on the timeline, one more with an external_id or an Idempotency-Key (tests/flows counts them).
 """
 

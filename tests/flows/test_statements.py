@@ -1,0 +1,60 @@
+"""How many statements each hot path takes, beside the look-up of the caller's key: a budget that is kept."""
+
+import pytest
+
+from tests import make
+from tests.sql import recording
+from tests.world import World
+
+# Not of the path that is counted: the key's look-up, and a block of incident numbers, one in 32 new incidents.
+ASIDE = ("FROM api_keys", "next_incident_number")
+
+
+@pytest.fixture
+async def known(world: World) -> World:
+    """A world whose key was used already, and which has one open incident, number 1."""
+    await world.alert(dedup_key="first")
+    return world
+
+
+async def counted(world: World, method: str, path: str, body: object = None) -> int:
+    with recording(world.parts.database) as statements:
+        response = await world.http.request(method, path, json=body)
+    assert response.is_success, response.text
+    return len([text for text in statements.texts if not any(aside in text for aside in ASIDE)])
+
+
+async def test_an_alert_takes_four_and_the_first_repeat_two_more_for_the_timeline(known: World) -> None:
+    counts = [await counted(known, "POST", "/v1/alerts", make.alert(dedup_key="k")) for _ in range(4)]
+    assert counts == [4, 6, 4, 4]
+
+
+async def test_an_external_id_costs_its_claim_and_a_repeated_delivery_only_that_and_the_first_answer(
+    known: World,
+) -> None:
+    counts = [await counted(known, "POST", "/v1/alerts", make.alert(external_id="7")) for _ in range(3)]
+    assert counts == [5, 2, 2]
+
+
+async def test_a_delivery_of_a_hundred_alerts_takes_as_many_as_one_of_ten(known: World) -> None:
+    made = await known.post("/v1/integrations", {"name": "gen", "monitor": "generic"}, status=201)
+    path = f"/v1/integrations/generic/{made['key']}"
+    counts = []
+    for size in (10, 100):
+        body = [{"title": "t", "dedup_key": f"{size}-{number}"} for number in range(size)]
+        await counted(known, "POST", path, body[: size // 2])
+        counts.append(await counted(known, "POST", path, body))
+    assert counts[0] == counts[1] <= 10
+
+
+@pytest.mark.parametrize(
+    ("action", "body", "expected"),
+    [("acknowledge", None, 4), ("resolve", {"resolved_by": "ada", "notes": ""}, 7), ("notes", {"content": "x"}, 4)],
+)
+async def test_what_people_do_keeps_its_budget(known: World, action: str, body: object, expected: int) -> None:
+    assert await counted(known, "POST", f"/v1/incidents/1/{action}", body) == expected
+
+
+@pytest.mark.parametrize(("path", "expected"), [("?active_only=true", 2), ("/1", 1), ("/1/timeline", 2)])
+async def test_what_people_read_keeps_its_budget(known: World, path: str, expected: int) -> None:
+    assert await counted(known, "GET", f"/v1/incidents{path}") == expected
