@@ -5,16 +5,20 @@ import hmac
 import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+import msgspec
+from msgspec import UNSET
+
 from incident_manager.errors import AuthenticationFailed, Conflict, NotFound, ValidationFailed
+from incident_manager.flows import versions
 from incident_manager.flows.timeline import record
 from incident_manager.flows.units import Unit, Units
 from incident_manager.ids import new_id
 from incident_manager.models.access import ApiKey, Tenant
 from incident_manager.rules.access import Actor, ActorKind, Role
-from incident_manager.schemas.access import KeyCreated, KeyIn, KeyOut, KeyPage
+from incident_manager.schemas.access import KeyCreated, KeyIn, KeyOut, KeyPage, KeyPatch
 from incident_manager.store import access as store
 from incident_manager.store import paging
 from incident_manager.store.paging import Position
@@ -87,45 +91,60 @@ async def create_key(unit: Unit, wanted: KeyIn, vault: Vault, token: str | None 
 
     Raises Conflict where the tenant has a valid key of that name, ValidationFailed for an expiry that has passed.
     """
-    if wanted.expires_at is not None and wanted.expires_at <= unit.now:
-        raise ValidationFailed.of("expires_at", "must be in the future")
-    if await store.find_key_by_name(unit.session, wanted.name):
-        raise Conflict(f"a key named {wanted.name} exists")
+    await _check_free(unit, wanted.name)
+    _check_expiry(unit, wanted.expires_at)
     token = token or make_token(new_id())
     key = ApiKey(
         tenant_id=unit.tenant_id,
         id=read_token(token).id,
-        name=wanted.name,
-        role=wanted.role,
         digest=vault.digest(token),
         version=1,
         created_at=unit.now,
-        expires_at=wanted.expires_at,
         revoked_at=None,
         last_used_at=None,
+        **msgspec.structs.asdict(wanted),
     )
     unit.session.add(key)
-    record(unit, "create", resource="key", resource_id=key.id, before={}, after={"name": key.name, "role": key.role})
-    return KeyCreated(key=token, **{name: getattr(key, name) for name in KeyOut.__struct_fields__})
+    record(unit, "create", resource="key", resource_id=key.id, before={}, after=_audited(key))
+    return KeyCreated(key=token, **msgspec.structs.asdict(key_view(key)))
 
 
-async def revoke_key(unit: Unit, reference: str) -> None:
+async def put_key(unit: Unit, reference: str, wanted: KeyIn, if_match: str | None, vault: Vault) -> KeyOut | KeyCreated:
+    """Create the key of that name, or give the one there is all of the fields named; only a new one shows itself.
+
+    Raises NotFound for an unknown id, VersionConflict, Conflict where the name is taken or the key revoked, ValidationFailed.
+    """
+    key = await _find_key(unit, reference, for_update=True)
+    if key is None:
+        if reference != wanted.name:
+            raise NotFound("no such key; to make one, the name in the address must be that in the body")
+        versions.check_absent(if_match)
+        return await create_key(unit, wanted, vault)
+    return await _change(unit, key, msgspec.structs.asdict(wanted), if_match)
+
+
+async def change_key(unit: Unit, reference: str, patch: KeyPatch, if_match: str | None) -> KeyOut:
+    """Change what the patch names.
+
+    Raises NotFound, VersionConflict, Conflict where the name is taken or the key revoked, ValidationFailed.
+    """
+    values = {name: value for name, value in msgspec.structs.asdict(patch).items() if value is not UNSET}
+    return await _change(unit, await _get_key(unit, reference, for_update=True), values, if_match)
+
+
+async def revoke_key(unit: Unit, reference: str, if_match: str | None = None) -> None:
     """Make a key worthless from the next request on.
 
-    Raises NotFound.
+    Raises NotFound, VersionConflict.
     """
-    key = await _get_key(unit, reference)
-    if key.revoked_at is None:
-        key.revoked_at = unit.now
-        key.version += 1
-        record(
-            unit,
-            "revoke",
-            resource="key",
-            resource_id=key.id,
-            before={"revoked_at": None},
-            after={"revoked_at": unit.now.isoformat()},
-        )
+    key = await _get_key(unit, reference, for_update=True)
+    versions.check(key.version, if_match)
+    if key.revoked_at is not None:
+        return
+    before = _audited(key)
+    key.revoked_at = unit.now
+    key.version += 1
+    record(unit, "revoke", resource="key", resource_id=key.id, before=before, after=_audited(key))
 
 
 async def get_key(unit: Unit, reference: str) -> KeyOut:
@@ -190,11 +209,48 @@ async def list_tenants(units: Units) -> Sequence[Tenant]:
     return await units.database.read(store.list_tenants, tenant_id=None)
 
 
-async def _get_key(unit: Unit, reference: str) -> ApiKey:
-    try:
-        key = await store.find_own_key(unit.session, UUID(reference))
-    except ValueError:
-        key = await store.find_key_by_name(unit.session, reference)
+async def _change(unit: Unit, key: ApiKey, values: dict[str, Any], if_match: str | None) -> KeyOut:
+    versions.check(key.version, if_match)
+    if key.revoked_at is not None:
+        raise Conflict("the key is revoked; make another one")
+    changed = {name: value for name, value in values.items() if getattr(key, name) != value}
+    if "name" in changed:
+        await _check_free(unit, changed["name"])
+    if "expires_at" in changed:
+        _check_expiry(unit, changed["expires_at"])
+    if changed:
+        before = _audited(key)
+        for name, value in changed.items():
+            setattr(key, name, value)
+        key.version += 1
+        record(unit, "update", resource="key", resource_id=key.id, before=before, after=_audited(key))
+    return key_view(key)
+
+
+async def _check_free(unit: Unit, name: str) -> None:
+    if await store.find_key_by_name(unit.session, name):
+        raise Conflict(f"a key named {name} exists")
+
+
+def _check_expiry(unit: Unit, expires_at: datetime | None) -> None:
+    if expires_at is not None and expires_at <= unit.now:
+        raise ValidationFailed.of("expires_at", "must be in the future")
+
+
+def _audited(key: ApiKey) -> dict[str, Any]:
+    shown: dict[str, Any] = msgspec.to_builtins(key_view(key))
+    return {name: shown[name] for name in ("name", "role", "expires_at", "revoked_at")}
+
+
+async def _get_key(unit: Unit, reference: str, *, for_update: bool = False) -> ApiKey:
+    key = await _find_key(unit, reference, for_update=for_update)
     if key is None:
         raise NotFound("no such key")
     return key
+
+
+async def _find_key(unit: Unit, reference: str, *, for_update: bool) -> ApiKey | None:
+    try:
+        return await store.find_own_key(unit.session, UUID(reference), for_update=for_update)
+    except ValueError:
+        return await store.find_key_by_name(unit.session, reference, for_update=for_update)

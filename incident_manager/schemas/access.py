@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from incident_manager.rules.access import Role
 from incident_manager.schemas.base import Instant, ResourceName
@@ -15,6 +15,14 @@ class KeyIn(Struct, kw_only=True, forbid_unknown_fields=True):
     name: ResourceName
     role: Role
     expires_at: Instant | None = None
+
+
+class KeyPatch(Struct, kw_only=True, forbid_unknown_fields=True):
+    """What may be changed of a valid key; what is left out stays, and so does the key itself."""
+
+    name: ResourceName | UnsetType = UNSET
+    role: Role | UnsetType = UNSET
+    expires_at: Instant | None | UnsetType = UNSET
 
 
 class KeyOut(Struct, kw_only=True, frozen=True):

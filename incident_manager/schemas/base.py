@@ -22,7 +22,8 @@ CURSOR_LIMIT: Final = 1_000
 NO_NUL: Final = r"^[^\x00]*(?![\s\S])"
 NO_CONTROL: Final = r"^[^\x00-\x1f\x7f-\x9f]*(?![\s\S])"
 HTTP_URL: Final = r"^https?://[^\s\x00-\x1f\x7f-\x9f]+(?![\s\S])"
-RESOURCE_NAME: Final = r"^[A-Za-z0-9._-]{1,100}(?![\s\S])"
+# Not in the form of a UUID: an address with one means the id.
+RESOURCE_NAME: Final = r"^(?!-*(?:[0-9A-Fa-f]-*){32}(?![\s\S]))[A-Za-z0-9._-]{1,100}(?![\s\S])"
 
 Text = Annotated[str, Meta(max_length=TEXT_LIMIT, pattern=NO_NUL)]
 RequiredText = Annotated[str, Meta(min_length=1, max_length=TEXT_LIMIT, pattern=NO_NUL)]

@@ -26,14 +26,16 @@ async def find_key(session: Session, key_id: UUID) -> ApiKey | None:
     return (await session.scalars(query, execution_options=SEES_ALL_TENANTS)).one_or_none()
 
 
-async def find_key_by_name(session: Session, name: str) -> ApiKey | None:
+async def find_key_by_name(session: Session, name: str, *, for_update: bool = False) -> ApiKey | None:
     """Return the key of that name that is not revoked."""
-    return (await session.scalars(select(ApiKey).where(ApiKey.name == name, ApiKey.revoked_at.is_(None)))).one_or_none()
+    query = select(ApiKey).where(ApiKey.name == name, ApiKey.revoked_at.is_(None))
+    return (await session.scalars(query.with_for_update() if for_update else query)).one_or_none()
 
 
-async def find_own_key(session: Session, key_id: UUID) -> ApiKey | None:
+async def find_own_key(session: Session, key_id: UUID, *, for_update: bool = False) -> ApiKey | None:
     """Return a key of this tenant, revoked or not."""
-    return (await session.scalars(select(ApiKey).where(ApiKey.id == key_id))).one_or_none()
+    query = select(ApiKey).where(ApiKey.id == key_id)
+    return (await session.scalars(query.with_for_update() if for_update else query)).one_or_none()
 
 
 async def list_keys(session: Session, *, after: UUID | None, limit: int) -> Sequence[ApiKey]:
