@@ -1,8 +1,12 @@
 """What folds into what, to the second, on both databases."""
 
+from datetime import datetime, timedelta
+
 import pytest
 
-from tests.world import World
+from incident_manager.flows.intake.submissions import submit
+from incident_manager.schemas.alerts import AlertFields
+from tests.world import START, World
 
 WINDOW = 900
 
@@ -211,3 +215,13 @@ async def test_several_messages_of_one_problem_in_one_delivery_are_taken_in_thei
         ("nothing_open", None, 0),
     ]
     assert [incident["state"] for incident in await world.incidents()] == ["Resolved", "Resolved"]
+
+
+async def test_an_alert_that_waited_for_its_commit_was_seen_when_it_was_received(world: World) -> None:
+    received = [START - timedelta(seconds=9), START - timedelta(seconds=4)]
+    for at in received:
+        waited = submit(AlertFields(title="t"), source="s", settings=world.parts.settings.dedup, received_at=at)
+        await world.parts.intake.receive(await world.units(), [waited])
+    incident = await world.incident(1)
+    seen = [datetime.fromisoformat(incident[name]) for name in ("first_seen_at", "last_seen_at")]
+    assert seen == received

@@ -1,5 +1,6 @@
 """A new incident: from an alert that opens one, or by hand."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -15,9 +16,10 @@ from incident_manager.rules.severity import Severity
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
-    """What a new incident starts with."""
+    """What a new incident starts with; `seen_at` is when its first alert was received."""
 
     id: UUID
+    seen_at: datetime
     number: int
     source: str
     title: str
@@ -41,10 +43,10 @@ def open_incident(unit: Unit, draft: Draft, reason: Reason) -> Incident:
         updated_at=unit.now,
         state=IncidentState.DETECTED,
         occurrences=1,
-        first_seen_at=unit.now,
-        last_seen_at=unit.now,
+        first_seen_at=draft.seen_at,
+        last_seen_at=draft.seen_at,
         timeline_length=0,
-        **{name: getattr(draft, name) for name in Draft.__struct_fields__},
+        **{name: getattr(draft, name) for name in Draft.__struct_fields__ if name != "seen_at"},
     )
     unit.session.add(incident)
     recurrence = {"recurrence_of_id": str(draft.recurrence_of_id)} if draft.recurrence_of_id else {}

@@ -53,6 +53,7 @@ async def create(unit: Unit, wanted: IncidentIn, policy: DedupPolicy, numbers: N
         raise Conflict(message, incident_id=str(key.incident_id))
     draft = Draft(
         id=incident_id,
+        seen_at=unit.now,
         number=numbers.next(),
         fingerprint=mark,
         links=[],

@@ -147,6 +147,7 @@ class Batch:
         assert plan.incident_id is not None  # noqa: S101 - OPEN always has one
         draft = Draft(
             id=plan.incident_id,
+            seen_at=plan.submission.report.received_at,
             number=self._numbers.next(),
             source=plan.submission.source,
             title=alert.title,
