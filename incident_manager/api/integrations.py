@@ -5,9 +5,9 @@ from typing import Annotated, Any, Final
 from litestar import Controller, Request, Response, delete, get, patch, post, put
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import JSONBody, PathParameter
+from litestar.params import FromPath, JSONBody, PathParameter, QueryParameter
 
-from incident_manager.api.dependencies import Cursor, IfMatch, PageSize
+from incident_manager.api.dependencies import Cursor, IdempotencyHeader, IfMatch, PageSize
 from incident_manager.api.parts import Parts, parts_of
 from incident_manager.api.problems import problems, request_id
 from incident_manager.api.requests import require_media_type
@@ -24,11 +24,15 @@ from incident_manager.schemas.integrations import (
     IntegrationPage,
     IntegrationPatch,
     MonitorList,
+    MonitorName,
     MonitorOut,
 )
 
 DELIVERY_LIMIT: Final = 1024 * 1024
 Reference = Annotated[str, PathParameter(max_length=100, description="the integration's id or name")]
+MonitorFilter = Annotated[
+    list[MonitorName] | None, QueryParameter(max_items=50, description="only those of this monitor; repeatable")
+]
 
 
 class MonitorController(Controller):
@@ -73,9 +77,10 @@ class IntegrationController(Controller):
         units: NamedDependency[Units],
         cursor: Cursor = None,
         page_size: PageSize = 100,
+        monitor: MonitorFilter = None,
     ) -> IntegrationPage:
         """List integrations by name, with when each was last heard of and how many alerts it brought."""
-        return await units.read(integrations.list_page, cursor, page_size, parts.vault)
+        return await units.read(integrations.list_page, cursor, page_size, parts.vault, monitor or ())
 
     @get("/{reference:str}", policy=Policy.READ, responses=problems(404))
     async def show(self, reference: Reference, units: NamedDependency[Units]) -> Response[IntegrationOut]:
@@ -97,7 +102,7 @@ class IntegrationController(Controller):
         if_match: IfMatch = None,
     ) -> Response[IntegrationOut] | Response[IntegrationCreated]:
         """Create or replace, so that a file of integrations can be applied again and again; a key that exists is kept."""
-        found, key = await units.write(integrations.put, reference, data, if_match, parts.vault)
+        found, key = await integrations.apply(units, reference, data, if_match, parts.vault)
         return _created(parts, found, key) if key else _shown(found)
 
     @patch("/{reference:str}", policy=Policy.ADMINISTER, responses=problems(404, 409, 412, 413, 415))
@@ -128,8 +133,9 @@ class IntegrationController(Controller):
     async def deliver(
         self,
         request: Request[Any, Any, Any],
-        monitor: Annotated[str, PathParameter(max_length=64)],
-        key: Annotated[str, PathParameter(max_length=64)],
+        monitor: FromPath[str],
+        key: FromPath[str],
+        idempotency_key: IdempotencyHeader = None,
     ) -> DeliveryAccepted:
         """Take in what a monitor sends. The key in the address is enough; a result for each alert, all committed."""
         parts = parts_of(request)
@@ -137,7 +143,7 @@ class IntegrationController(Controller):
         admitted = await door.admit(monitor, key, request_id(request.scope))
         require_media_type(request, admitted.monitor.content_types)
         delivery = Delivery(headers=dict(request.headers), body=await request.body())
-        return await door.deliver(admitted, delivery)
+        return await door.deliver(admitted, delivery, idempotency_key)
 
 
 def _created(parts: Parts, made: IntegrationOut, key: str) -> Response[IntegrationCreated]:

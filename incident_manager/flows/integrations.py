@@ -1,21 +1,22 @@
-"""Integrations: making and changing them, and taking in what their monitors send."""
+"""Integrations: making, changing and listing them. What their monitors send is in flows/deliveries.py."""
 
+import contextlib
 import secrets
 import string
+from collections.abc import Collection
 from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 from msgspec import UNSET
 
-from incident_manager.errors import AuthenticationFailed, Conflict, NotFound, ValidationFailed
+from incident_manager.errors import Conflict, NotFound, ValidationFailed
 from incident_manager.flows import versions
 from incident_manager.flows.timeline import record
-from incident_manager.flows.units import Unit
+from incident_manager.flows.units import Unit, Units
 from incident_manager.ids import new_id
 from incident_manager.models.integrations import Integration
 from incident_manager.monitors import MONITORS
-from incident_manager.monitors.base import Monitor
 from incident_manager.rules.severity import Severity
 from incident_manager.schemas.integrations import (
     IntegrationIn,
@@ -40,6 +41,8 @@ async def create(unit: Unit, wanted: IntegrationIn, vault: Vault) -> tuple[Integ
     Raises Conflict where the name is taken, ValidationFailed for an unknown monitor.
     """
     _check(wanted.monitor)
+    if wanted.signing_secret == HIDDEN:
+        raise ValidationFailed.of("signing_secret", f"{HIDDEN} stands for a secret that is kept, and there is none yet")
     if await store.find_by_name(unit.session, wanted.name):
         raise Conflict(f"an integration named {wanted.name} exists")
     key = "".join(secrets.choice(_KEY_CHARACTERS) for _ in range(KEY_LENGTH))
@@ -90,6 +93,19 @@ async def put(
     return await _change(unit, integration, values, if_match, vault), None
 
 
+async def apply(
+    units: Units, reference: str, wanted: IntegrationIn, if_match: str | None, vault: Vault
+) -> tuple[IntegrationOut, str | None]:
+    """Do `put`; a second time where somebody else made it in between: what exists by then is replaced.
+
+    Raises what `put` raises.
+    """
+    try:
+        return await units.write(put, reference, wanted, if_match, vault)
+    except Conflict:
+        return await units.write(put, reference, wanted, if_match, vault)
+
+
 async def change(
     unit: Unit, reference: str, patch: IntegrationPatch, if_match: str | None, vault: Vault
 ) -> IntegrationOut:
@@ -112,17 +128,23 @@ async def delete(unit: Unit, reference: str, if_match: str | None) -> None:
     record(unit, "delete", resource="integration", resource_id=integration.id, before=_audited(integration), after={})
 
 
-async def list_page(unit: Unit, cursor: str | None, limit: int, vault: Vault) -> IntegrationPage:
-    """Return a page of integrations, by name.
+async def list_page(
+    unit: Unit, cursor: str | None, limit: int, vault: Vault, monitors: Collection[str] = ()
+) -> IntegrationPage:
+    """Return a page of integrations, by name: all of them, or those of some monitors.
 
-    Raises ValidationFailed for a cursor that is not of this list.
+    Raises ValidationFailed for an unknown monitor, and for a cursor that is not of this list.
     """
-    after = paging.unseal(vault, unit.tenant_id, "integrations", cursor).value if cursor else ""
-    found = await store.list_after(unit.session, after, limit + 1)
+    for monitor in monitors:
+        _check(monitor)
+    listing = f"integrations {sorted(set(monitors))}"
+    after = paging.unseal(vault, unit.tenant_id, listing, cursor).value if cursor else ""
+    found = await store.list_after(unit.session, after, limit + 1, monitors)
     last = found[limit - 1].name if len(found) > limit else None
-    following = paging.seal(vault, unit.tenant_id, "integrations", Position(last, "")) if last else None
+    following = paging.seal(vault, unit.tenant_id, listing, Position(last, "")) if last else None
     shown = [view(integration) for integration in found[:limit]]
-    return IntegrationPage(integrations=shown, total=await store.count(unit.session), next_cursor=following)
+    total = await store.count(unit.session, monitors)
+    return IntegrationPage(integrations=shown, total=total, next_cursor=following)
 
 
 def view(integration: Integration) -> IntegrationOut:
@@ -137,16 +159,6 @@ def view(integration: Integration) -> IntegrationOut:
     )
 
 
-def check_monitor(integration: Integration | None, monitor: str) -> Monitor:
-    """Return the monitor whose message may come in by an integration.
-
-    Raises AuthenticationFailed where the key is unknown or belongs to another monitor: the words do not tell which.
-    """
-    if integration is None or integration.monitor != monitor:
-        raise AuthenticationFailed("the key in the address is not valid")
-    return MONITORS[monitor]
-
-
 async def _get(unit: Unit, reference: str, *, for_update: bool = False) -> Integration:
     integration = await _find(unit, reference, for_update=for_update)
     if integration is None:
@@ -155,31 +167,39 @@ async def _get(unit: Unit, reference: str, *, for_update: bool = False) -> Integ
 
 
 async def _find(unit: Unit, reference: str, *, for_update: bool) -> Integration | None:
-    try:
-        return await store.find(unit.session, UUID(reference), for_update=for_update)
-    except ValueError:
-        return await store.find_by_name(unit.session, reference, for_update=for_update)
+    """Look for an id, then for a name: no name has the form of an id, but Python reads more than that form as one."""
+    with contextlib.suppress(ValueError):
+        if found := await store.find(unit.session, UUID(reference), for_update=for_update):
+            return found
+    return await store.find_by_name(unit.session, reference, for_update=for_update)
 
 
 async def _change(
     unit: Unit, integration: Integration, values: dict[str, Any], if_match: str | None, vault: Vault
 ) -> IntegrationOut:
+    """Set the values that differ; a file applied again makes no new version."""
     versions.check(integration.version, if_match)
-    if values.get("signing_secret") == HIDDEN:
+    if "signing_secret" in values and values["signing_secret"] in {HIDDEN, _secret(integration, vault)}:
         values.pop("signing_secret")  # a file read back and applied again keeps the secret
-    if values.get("name", integration.name) != integration.name and await store.find_by_name(
-        unit.session, values["name"]
-    ):
-        raise Conflict(f"an integration named {values['name']} exists")
+    changed = {name: value for name, value in values.items() if getattr(integration, name) != value}
+    if not changed:
+        return view(integration)
+    if "name" in changed and await store.find_by_name(unit.session, changed["name"]):
+        raise Conflict(f"an integration named {changed['name']} exists")
     before = _audited(integration)
-    for name, value in _columns(values, vault).items():
+    for name, value in _columns(changed, vault).items():
         setattr(integration, name, value)
     integration.version += 1
     integration.updated_at = unit.now
-    record(
-        unit, "update", resource="integration", resource_id=integration.id, before=before, after=_audited(integration)
-    )
+    after = _audited(integration)
+    if before["signing_secret"] and changed.get("signing_secret"):
+        after["signing_secret"] = f"{HIDDEN} (another)"
+    record(unit, "update", resource="integration", resource_id=integration.id, before=before, after=after)
     return view(integration)
+
+
+def _secret(integration: Integration, vault: Vault) -> str | None:
+    return vault.decrypt(integration.signing_secret) if integration.signing_secret else None
 
 
 def _columns(values: dict[str, Any], vault: Vault) -> dict[str, Any]:
@@ -193,7 +213,7 @@ def _columns(values: dict[str, Any], vault: Vault) -> dict[str, Any]:
 def _audited(integration: Integration) -> dict[str, Any]:
     return {
         **{name: getattr(integration, name) for name in _AUDITED},
-        "signed": integration.signing_secret is not None,
+        "signing_secret": HIDDEN if integration.signing_secret else None,
     }
 
 

@@ -1,13 +1,16 @@
-"""What a monitor is, and what all of them share: bringing foreign texts within this service's limits."""
+"""What a monitor is, and what all of them share: reading foreign values, and bringing them within this service's limits."""
 
 import base64
 import binascii
+import hashlib
 import hmac
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
+
+import msgspec
 
 from incident_manager.errors import AuthenticationFailed
 from incident_manager.rules.dedup import AlertStatus
@@ -29,9 +32,11 @@ from incident_manager.schemas.base import (
     Link,
 )
 
-ALERTS_LIMIT: Final = 1_000
+# More than fit into a delivery's 1 MiB in the leanest form that a real monitor sends: it stops `[{}, {}, ...]`, never a storm.
+ALERTS_LIMIT: Final = 10_000
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _HTTP_URL: Final = re.compile(HTTP_URL)
+_ZERO_YEAR: Final = 1  # Go's zero time, 0001-01-01T00:00:00Z: "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +68,14 @@ class ReadAlert:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The alerts in a delivery, in its order, or why there are none."""
+    """The alerts in a delivery, in its order; `message` says why there are none, or what else its sender should know.
+
+    `delivery_id` is what the monitor gives a delivery to know it by when it sends it again; empty where it gives none.
+    """
 
     alerts: tuple[ReadAlert, ...]
     message: str = ""
+    delivery_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +111,8 @@ class Fitting:
             severity=from_foreign(read.severity_word, self._severity_map),
             alert_type=read.alert_type,
             status=read.status,
-            external_id=self._text(read.external_id, NAME_LIMIT) if read.external_id else None,
-            dedup_key=self._text(read.dedup_key, DEDUP_KEY_LIMIT) if read.dedup_key else None,
+            external_id=self._identity(read.external_id, NAME_LIMIT),
+            dedup_key=self._identity(read.dedup_key, DEDUP_KEY_LIMIT),
             labels=self._pairs({**self._labels, **{k: v for k, v in read.labels.items() if k not in self._labels}}),
             annotations=self._pairs(read.annotations),
             affected_services=self._services(read.affected_services),
@@ -113,12 +122,21 @@ class Fitting:
         )
 
     def _text(self, text: str, limit: int) -> str:
-        clean = text.replace("\x00", "\ufffd")[:limit]
-        self.cuts += clean != text
-        return clean
+        return self._counted(text, text.replace("\x00", "\ufffd")[:limit])
 
     def _line(self, text: str, limit: int) -> str:
-        return self._text(_CONTROL.sub(" ", text), limit)
+        return self._counted(text, _CONTROL.sub(" ", text)[:limit])
+
+    def _identity(self, text: str | None, limit: int) -> str | None:
+        """Shorten what names a thing so that no two names become one: what is cut off stays as a digest."""
+        if not text or len(text) <= limit:
+            return self._text(text, limit) if text else None
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        return self._counted(text, f"{text[: limit - len(digest) - 1]}:{digest}".replace("\x00", "\ufffd"))
+
+    def _counted(self, before: str, after: str) -> str:
+        self.cuts += before != after
+        return after
 
     def _pairs(self, pairs: Mapping[str, str]) -> dict[str, str]:
         named = [(key, value) for key, value in pairs.items() if key]
@@ -143,22 +161,52 @@ class Fitting:
         return None
 
     def _links(self, links: tuple[Link, ...]) -> list[Link | str]:
-        kept: list[Link | str] = [link for link in links if self._url(link.href)]
+        kept: list[Link | str] = [
+            Link(href=link.href, text=self._text(link.text, NAME_LIMIT) if link.text else None)
+            for link in links
+            if self._url(link.href)
+        ]
+        self.cuts += max(0, len(kept) - LINKS_LIMIT)
         return kept[:LINKS_LIMIT]
 
 
-def verify_bearer(delivery: Delivery, secret: str, _now: datetime) -> None:
+def text_of(value: object) -> str:
+    """Return a JSON value as text: a text as it is, null as none, anything else as it is written in JSON."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def texts(pairs: Mapping[str, object] | None) -> dict[str, str]:
+    """Return named values as texts, for labels whose sender does not keep to texts; null is as good as left out."""
+    return {name: text_of(value) for name, value in (pairs or {}).items() if value is not None}
+
+
+def instant(value: object) -> datetime | None:
+    """Return a time that can order messages: ISO 8601 with a zone, cut to microseconds; None for anything else.
+
+    So for Go's zero time, too. An alert whose time cannot be read is an alert all the same: it counts from its receipt.
+    """
+    try:
+        moment = datetime.fromisoformat(text_of(value))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None and moment.year > _ZERO_YEAR else None
+
+
+def verify_authorization(delivery: Delivery, secret: str, _now: datetime) -> None:
     """Check a secret sent in the Authorization header: as a bearer token, or as the password of RFC 7617's basic scheme.
 
     Raises AuthenticationFailed.
     """
-    scheme, _, given = delivery.headers.get("authorization", "").partition(" ")
+    scheme, _, credentials = delivery.headers.get("authorization", "").partition(" ")
+    given = credentials.strip().encode("latin-1", "replace")  # the bytes as they came: ASGI reads headers as Latin-1
     if scheme.lower() == "basic":
         try:
-            given = base64.b64decode(given, validate=True).decode().partition(":")[2]
-        except (binascii.Error, UnicodeDecodeError) as error:
+            given = base64.b64decode(given, validate=True).partition(b":")[2]
+        except binascii.Error as error:
             raise AuthenticationFailed("the delivery's Authorization header cannot be read") from error
     elif scheme.lower() != "bearer":
         raise AuthenticationFailed("the delivery lacks the Authorization header with the signing secret")
-    if not hmac.compare_digest(given.strip().encode(), secret.encode()):
+    if not hmac.compare_digest(given, secret.encode()):
         raise AuthenticationFailed("the delivery's Authorization header does not hold the signing secret")

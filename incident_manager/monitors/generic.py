@@ -4,8 +4,10 @@ What it does not know it passes over, so that a tool may send its whole event. W
 Standard Webhooks has it: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md.
 """
 
+import base64
 import hmac
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
@@ -20,6 +22,7 @@ from incident_manager.rules.incident_type import IncidentType
 from incident_manager.schemas.base import Instant, Link
 from incident_manager.schemas.decoding import decode
 
+MESSAGE_ID: Final = "webhook-id"
 TOLERANCE: Final = timedelta(seconds=300)
 _TIMESTAMP: Final = re.compile(r"[0-9]{1,11}")
 
@@ -52,7 +55,11 @@ def parse(delivery: Delivery) -> Reading:
     """Read one alert or an array of them."""
     many = delivery.body.lstrip().startswith(b"[")
     alerts = decode(delivery.body, _Alerts) if many else [decode(delivery.body, _Alert)]
-    return Reading(tuple(_read(alert) for alert in alerts), "" if alerts else "the array is empty")
+    return Reading(
+        tuple(_read(alert) for alert in alerts),
+        "" if alerts else "the array is empty",
+        delivery.headers.get(MESSAGE_ID, ""),
+    )
 
 
 def setup(url: str) -> str:
@@ -68,23 +75,28 @@ def verify(delivery: Delivery, secret: str, now: datetime) -> None:
     The library computes the signature; the time is compared here, because the library would ask the machine for it.
     Raises AuthenticationFailed.
     """
-    sent_at, message_id = (
-        delivery.headers.get("webhook-timestamp", ""),
-        delivery.headers.get("webhook-id", ""),
-    )
+    sent_at, message_id = delivery.headers.get("webhook-timestamp", ""), delivery.headers.get(MESSAGE_ID, "")
     if not message_id or not _TIMESTAMP.fullmatch(sent_at):
         raise AuthenticationFailed("the delivery lacks webhook-id, webhook-timestamp or webhook-signature")
     moment = datetime.fromtimestamp(int(sent_at), UTC)
     if abs(now - moment) > TOLERANCE:
         raise AuthenticationFailed("the delivery's webhook-timestamp is more than 300 seconds from now")
-    expected = Webhook(_secret(secret)).sign(message_id, moment, _text(delivery.body))
-    given = delivery.headers.get("webhook-signature", "").split(" ")
-    if not any(hmac.compare_digest(expected.encode(), signature.encode()) for signature in given):
+    body = _text(delivery.body)
+    given = [signature.encode() for signature in delivery.headers.get("webhook-signature", "").split(" ")]
+    expected = [Webhook(key).sign(message_id, moment, body).encode() for key in _keys(secret)]
+    if not any(hmac.compare_digest(one, other) for one in expected for other in given):
         raise AuthenticationFailed("the delivery's signature does not match")
 
 
-def _secret(secret: str) -> str | bytes:
-    return secret if secret.startswith("whsec_") else secret.encode()
+def _keys(secret: str) -> Iterator[bytes]:
+    """Yield the bytes that a secret may stand for: itself, or base64 with or without `whsec_`, as senders' libraries do."""
+    yield secret.encode()
+    try:
+        decoded = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+    except ValueError:
+        return
+    if decoded:
+        yield decoded
 
 
 def _text(body: bytes) -> str:

@@ -18,15 +18,18 @@ class Severity(StrEnum):
 DEFAULT_SEVERITY: Final = Severity.P3
 
 # The five steps that most tools share, then the words they use for them. Sources: Alertmanager's examples (critical,
-# warning, info, page), PagerDuty's Events API v2 (critical, error, warning, info), syslog (RFC 5424, 6.2.1), Zabbix, Nagios.
+# warning, info, page; `none` of kube-prometheus's Watchdog), PagerDuty's Events API v2 (critical, error, warning, info), syslog
+# (RFC 5424, 6.2.1, where alert is above critical), Zabbix (disaster, average), Nagios (ok), Azure Monitor (Sev0 Critical,
+# Sev1 Error, Sev2 Warning, Sev3 Informational, Sev4 Verbose: the step, not the word, for Sev3 is not yet the least), VMware
+# Aria (immediate, between warning and critical), Datadog and Opsgenie (P5, the least; their P1 to P4 are read as ours).
 FOREIGN_WORDS: Final[Mapping[str, Severity]] = {
     word: severity
     for severity, words in {
-        Severity.P0: "critical crit emergency emerg fatal disaster page panic p0 blocker",
-        Severity.P1: "high error err major severe alert p1",
-        Severity.P2: "medium moderate warning warn average p2",
-        Severity.P3: "low minor notice p3",
-        Severity.P4: "info information informational none ok debug trivial p4",
+        Severity.P0: "critical crit emergency emerg alert fatal disaster page panic p0 sev0 blocker",
+        Severity.P1: "high error err major severe immediate p1 sev1",
+        Severity.P2: "medium moderate warning warn average p2 sev2",
+        Severity.P3: "low minor notice p3 sev3",
+        Severity.P4: "info information informational verbose none ok debug trivial p4 p5 sev4",
     }.items()
     for word in words.split()
 }

@@ -12,8 +12,8 @@ from incident_manager.schemas.base import LabelKey, Labels, ResourceName
 
 SeverityMap = Annotated[dict[LabelKey, Severity], Meta(max_length=64)]
 WindowSeconds = Annotated[int, Meta(ge=1, le=604_800)]
-# 16 characters or more; "***", which is what is read back, keeps the present one
-SigningSecret = Annotated[str, Meta(max_length=512, pattern=r"^(\*\*\*|[^\x00]{16,})(?![\s\S])")]
+# 8 characters or more; "***", which is what is read back, keeps the present one
+SigningSecret = Annotated[str, Meta(max_length=512, pattern=r"^(\*\*\*|[^\x00]{8,})(?![\s\S])")]
 MonitorName = Annotated[str, Meta(min_length=1, max_length=64)]
 
 

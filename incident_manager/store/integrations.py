@@ -1,10 +1,10 @@
 """Integrations. They are found by their key's digest before the tenant is known, so that one look-up sees all tenants."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Select, func, select, update
 
 from incident_manager.db import SEES_ALL_TENANTS, Session
 from incident_manager.models.integrations import Integration
@@ -30,15 +30,15 @@ async def find(session: Session, integration_id: UUID, *, for_update: bool = Fal
     return (await session.scalars(query.with_for_update() if for_update else query)).one_or_none()
 
 
-async def list_after(session: Session, name: str, limit: int) -> Sequence[Integration]:
-    """Return up to `limit` integrations by name, from the one after `name`."""
-    query = select(Integration).where(_LIVING, Integration.name > name).order_by(Integration.name).limit(limit)
+async def list_after(session: Session, name: str, limit: int, monitors: Collection[str] = ()) -> Sequence[Integration]:
+    """Return up to `limit` integrations by name, from the one after `name`; of these monitors where any are named."""
+    query = _of(select(Integration), monitors).where(Integration.name > name).order_by(Integration.name).limit(limit)
     return (await session.scalars(query)).all()
 
 
-async def count(session: Session) -> int:
-    """Return how many there are."""
-    return await session.scalar(select(func.count()).select_from(select(Integration.id).where(_LIVING).subquery())) or 0
+async def count(session: Session, monitors: Collection[str] = ()) -> int:
+    """Return how many there are, of these monitors where any are named."""
+    return await session.scalar(select(func.count()).select_from(_of(select(Integration), monitors).subquery())) or 0
 
 
 async def record_delivery(session: Session, integration_id: UUID, *, alerts: int, at: datetime) -> None:
@@ -47,3 +47,8 @@ async def record_delivery(session: Session, integration_id: UUID, *, alerts: int
     await session.execute(
         update(Integration).where(Integration.id == integration_id).values(last_seen_at=at, alerts_received=received)
     )
+
+
+def _of(query: Select[Integration], monitors: Collection[str]) -> Select[Integration]:
+    living = query.where(_LIVING)
+    return living.where(Integration.monitor.in_(monitors)) if monitors else living

@@ -53,17 +53,17 @@ def submit(
     restates_start: bool = False,
     header_claim: Claim | None = None,
 ) -> Submission:
-    """Make a submission of an alert."""
-    integration_id = integration.id if integration else None
+    """Make a submission of an alert; `header_claim` is what its request or delivery claims, beside its external_id."""
+    origin = f"\x00{integration.id}" if integration else source
     claims = [] if header_claim is None else [header_claim]
     if alert.external_id is not None:
-        claims.append(_delivery_claim(integration_id, source, alert.external_id, alert.status))
+        claims.append(_delivery_claim(origin, alert.external_id, alert.status))
     return Submission(
         id=new_id(),
         alert=alert,
         source=source,
-        integration_id=integration_id,
-        fingerprint=_fingerprint(alert, source),
+        integration_id=integration.id if integration else None,
+        fingerprint=_fingerprint(alert, origin),
         report=Report(
             status=alert.status,
             occurred_at=dedup.clamp(alert.occurred_at, received_at),
@@ -93,13 +93,18 @@ def row(submission: Submission, tenant_id: UUID) -> dict[str, Any]:
     }
 
 
-def _fingerprint(alert: AlertFields, source: str) -> str:
+def _fingerprint(alert: AlertFields, origin: str) -> str:
+    """Return the fingerprint of an alert from a source, or from an integration: then its id counts in place of the name.
+
+    So an integration that is renamed keeps its open incidents, and a new one of the old name does not inherit them. A NUL
+    stands before the id because no source can hold one: nobody else's alerts can pass for the integration's.
+    """
     if alert.dedup_key is not None:
-        return fingerprint.of_dedup_key(source, alert.dedup_key)
-    return fingerprint.of_text(source, alert.alert_type, alert.title, alert.affected_services)
+        return fingerprint.of_dedup_key(origin, alert.dedup_key)
+    return fingerprint.of_text(origin, alert.alert_type, alert.title, alert.affected_services)
 
 
-def _delivery_claim(integration_id: UUID | None, source: str, external_id: str, status: str) -> Claim:
-    """Return the claim of a delivery: (integration, source, external_id, status) name it, its body does not count."""
-    parts = msgspec.json.encode([str(integration_id or ""), source, external_id, status])
+def _delivery_claim(origin: str, external_id: str, status: str) -> Claim:
+    """Return the claim of a delivery: (source or integration, external_id, status) name it, its body does not count."""
+    parts = msgspec.json.encode([origin, external_id, status])
     return Claim(scope=DELIVERY_SCOPE, key=hashlib.sha256(parts).hexdigest(), body_digest="")
