@@ -63,7 +63,7 @@ class KeyController(Controller):
         if_match: IfMatch = None,
     ) -> Response[KeyOut] | Response[KeyCreated]:
         """Create or replace, so that a file of keys can be applied again and again; a key that exists stays the same."""
-        found = await units.write(access.put_key, reference, data, if_match, parts.vault)
+        found = await units.apply(access.put_key, reference, data, if_match, parts.vault)
         return _created(found) if isinstance(found, KeyCreated) else _shown(found)
 
     @patch("/{reference:str}", policy=Policy.ADMINISTER, responses=problems(404, 409, 412, 413, 415))

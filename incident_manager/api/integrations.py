@@ -102,7 +102,7 @@ class IntegrationController(Controller):
         if_match: IfMatch = None,
     ) -> Response[IntegrationOut] | Response[IntegrationCreated]:
         """Create or replace, so that a file of integrations can be applied again and again; a key that exists is kept."""
-        found, key = await integrations.apply(units, reference, data, if_match, parts.vault)
+        found, key = await units.apply(integrations.put, reference, data, if_match, parts.vault)
         return _created(parts, found, key) if key else _shown(found)
 
     @patch("/{reference:str}", policy=Policy.ADMINISTER, responses=problems(404, 409, 412, 413, 415))

@@ -15,7 +15,7 @@ from incident_manager.errors import AuthenticationFailed, Conflict, NotFound, Va
 from incident_manager.flows import versions
 from incident_manager.flows.timeline import record
 from incident_manager.flows.units import Unit, Units
-from incident_manager.ids import new_id
+from incident_manager.ids import new_id, read_id
 from incident_manager.models.access import ApiKey, Tenant
 from incident_manager.rules.access import Actor, ActorKind, Role
 from incident_manager.schemas.access import KeyCreated, KeyIn, KeyOut, KeyPage, KeyPatch
@@ -250,7 +250,6 @@ async def _get_key(unit: Unit, reference: str, *, for_update: bool = False) -> A
 
 
 async def _find_key(unit: Unit, reference: str, *, for_update: bool) -> ApiKey | None:
-    try:
-        return await store.find_own_key(unit.session, UUID(reference), for_update=for_update)
-    except ValueError:
-        return await store.find_key_by_name(unit.session, reference, for_update=for_update)
+    if key_id := read_id(reference):
+        return await store.find_own_key(unit.session, key_id, for_update=for_update)
+    return await store.find_key_by_name(unit.session, reference, for_update=for_update)

@@ -1,11 +1,9 @@
 """Integrations: making, changing and listing them. What their monitors send is in flows/deliveries.py."""
 
-import contextlib
 import secrets
 import string
 from collections.abc import Collection
 from typing import Any, Final
-from uuid import UUID
 
 import msgspec
 from msgspec import UNSET
@@ -13,8 +11,8 @@ from msgspec import UNSET
 from incident_manager.errors import Conflict, NotFound, ValidationFailed
 from incident_manager.flows import versions
 from incident_manager.flows.timeline import record
-from incident_manager.flows.units import Unit, Units
-from incident_manager.ids import new_id
+from incident_manager.flows.units import Unit
+from incident_manager.ids import new_id, read_id
 from incident_manager.models.integrations import Integration
 from incident_manager.monitors import MONITORS
 from incident_manager.rules.severity import Severity
@@ -93,19 +91,6 @@ async def put(
     return await _change(unit, integration, values, if_match, vault), None
 
 
-async def apply(
-    units: Units, reference: str, wanted: IntegrationIn, if_match: str | None, vault: Vault
-) -> tuple[IntegrationOut, str | None]:
-    """Do `put`; a second time where somebody else made it in between: what exists by then is replaced.
-
-    Raises what `put` raises.
-    """
-    try:
-        return await units.write(put, reference, wanted, if_match, vault)
-    except Conflict:
-        return await units.write(put, reference, wanted, if_match, vault)
-
-
 async def change(
     unit: Unit, reference: str, patch: IntegrationPatch, if_match: str | None, vault: Vault
 ) -> IntegrationOut:
@@ -167,10 +152,8 @@ async def _get(unit: Unit, reference: str, *, for_update: bool = False) -> Integ
 
 
 async def _find(unit: Unit, reference: str, *, for_update: bool) -> Integration | None:
-    """Look for an id, then for a name: no name has the form of an id, but Python reads more than that form as one."""
-    with contextlib.suppress(ValueError):
-        if found := await store.find(unit.session, UUID(reference), for_update=for_update):
-            return found
+    if integration_id := read_id(reference):
+        return await store.find(unit.session, integration_id, for_update=for_update)
     return await store.find_by_name(unit.session, reference, for_update=for_update)
 
 

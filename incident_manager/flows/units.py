@@ -8,6 +8,7 @@ from uuid import UUID
 
 from incident_manager.clock import Clock
 from incident_manager.db import Database, Session
+from incident_manager.errors import Conflict
 from incident_manager.rules.access import Actor
 
 P = ParamSpec("P")
@@ -44,6 +45,16 @@ class Units:
             return await flow(Unit(session, self.actor, now), *args, **kwargs)
 
         return await self.database.transaction(work, tenant_id=self.actor.tenant_id)
+
+    async def apply(self, flow: Callable[Concatenate[Unit, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a flow that creates or replaces; again where somebody else created it in between: then it replaces.
+
+        Raises Conflict where that is not the cause.
+        """
+        try:
+            return await self.write(flow, *args, **kwargs)
+        except Conflict:
+            return await self.write(flow, *args, **kwargs)
 
     async def read(self, flow: Callable[Concatenate[Unit, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a flow that only reads."""

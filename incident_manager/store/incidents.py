@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 
 from incident_manager.db import Session
 from incident_manager.errors import NotFound
+from incident_manager.ids import read_id
 from incident_manager.models.incidents import IS_ACTIVE, Incident, TimelineEntry
 
 _NUMBER_LIMIT = 2**63 - 1
@@ -35,10 +36,10 @@ def refers(reference: str) -> sa.ColumnElement[bool]:
     """
     if reference.isascii() and reference.isdecimal() and len(reference) <= len(str(_NUMBER_LIMIT)):
         return Incident.number == min(int(reference), _NUMBER_LIMIT)
-    try:
-        return Incident.id == UUID(reference)
-    except ValueError as error:
-        raise NotFound("no such incident") from error
+    incident_id = read_id(reference)
+    if incident_id is None:
+        raise NotFound("no such incident")
+    return Incident.id == incident_id
 
 
 async def count_repeats(session: Session, repeats: Mapping[UUID, tuple[int, datetime]]) -> dict[UUID, Incident]:

@@ -131,6 +131,17 @@ async def test_of_many_that_make_one_name_at_once_one_succeeds(world: World) -> 
     assert sorted(response.status_code for response in responses) == [201] + [409] * 7
 
 
+async def test_of_many_that_apply_one_name_at_once_one_creates_and_the_others_find_it(world: World) -> None:
+    responses = await asyncio.gather(*(world.http.put("/v1/keys/ci", json=FIELDS) for _ in range(8)))
+    assert sorted(response.status_code for response in responses) == [200] * 7 + [201]
+
+
+async def test_a_name_that_python_would_read_as_an_id_is_found(world: World) -> None:
+    name = "a_" * 15 + "aa"
+    await made(world, name=name)
+    assert (await world.get(f"/v1/keys/{name}"))["name"] == name
+
+
 async def test_every_change_is_on_the_audit_without_the_key(world: World) -> None:
     secret = (await made(world))["key"]
     await world.http.patch("/v1/keys/ci", json={"role": "viewer"})
