@@ -1,0 +1,52 @@
+"""Alerts from the command line."""
+
+from tests.cli.conftest import CommandLine
+
+GIVEN = {
+    "source": "prom",
+    "title": "Disk is full",
+    "description": "97 %",
+    "severity": "p1",
+    "alert-type": "infrastructure",
+    "dedup-key": "disk-7",
+    "external-id": "delivery-1",
+}
+
+
+def test_every_option_reaches_the_alert(run: CommandLine) -> None:
+    options = [f"--{name}={value}" for name, value in GIVEN.items()]
+    accepted = run.json("alert", *options, "--label", "host=a", "--label", "host=b", "--service", "x", "--service", "y")
+    assert (accepted["status"], accepted["occurrences"]) == ("Accepted", 1)
+    incident = run.json("get", str(accepted["incident_number"]))
+    names = ("source", "title", "description", "severity", "incident_type", "labels", "affected_resources")
+    assert [incident[name] for name in names] == [
+        *("prom", "Disk is full", "97 %", "P1", "Infrastructure"),
+        {"host": "b"},
+        ["x", "y"],
+    ]
+
+
+def test_a_repeat_folds_and_a_delivery_counts_once(run: CommandLine) -> None:
+    given = ["alert", "--source", "a", "--title", "b", "--dedup-key", "folds"]
+    answers = [run.json(*given, *more) for more in ([], ["--external-id", "1"], ["--external-id", "1"], [])]
+    assert [answer["occurrences"] for answer in answers] == [1, 2, 2, 3]
+
+
+def test_a_resolved_alert_ends_its_incident(run: CommandLine) -> None:
+    given = ["alert", "--source", "a", "--title", "ends", "--dedup-key", "ends"]
+    number = run.json(*given)["incident_number"]
+    assert run.json(*given, "--status", "resolved")["incident_number"] == number
+    assert run.json("get", str(number))["state"] == "Resolved"
+
+
+def test_a_table_says_what_became_of_it(run: CommandLine) -> None:
+    shown = run.table("alert", "--source", "a", "--title", "as a table")
+    assert "Accepted (first_seen)" in shown
+    assert "Incident     #" in shown
+    assert "none" in run.table("alert", "--source", "a", "--title", "never fired", "--status", "resolved")
+
+
+def test_a_refused_alert_names_its_field(run: CommandLine) -> None:
+    refused = run("alert", "--source", "a", "--title", "")
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("incident-manager: title: ")
