@@ -2,7 +2,8 @@
 
 A session is bound to one tenant and adds the tenant to every statement on a table that has one; a statement that must see
 more says so (`SEES_ALL_TENANTS`), and tests/house lists who does. On SQLite there is one writer connection, which begins
-IMMEDIATE (a deferred transaction that turns writer fails when another one wrote), and readers that cannot write.
+IMMEDIATE (a deferred transaction that turns writer fails when another one wrote), and readers that cannot write. On
+PostgreSQL the address is given to asyncpg as it is written, so that it means what libpq says (`?sslmode=require`).
 """
 
 import asyncio
@@ -10,18 +11,23 @@ import random
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
+import asyncpg
 import msgspec
 from loguru import logger
-from sqlalchemy import URL, Connection, ForeignKey, event, make_url
+from sqlalchemy import URL, Connection, ForeignKey, Table, event, make_url
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import Mapped, ORMExecuteState, mapped_column, with_loader_criteria
 from sqlalchemy.orm import Session as SyncSession
-from sqlalchemy.pool import AsyncAdaptedQueuePool
+from sqlalchemy.pool import AsyncAdaptedQueuePool, NullPool
+from sqlalchemy.sql import visitors
+from sqlalchemy.util.concurrency import in_greenlet
 
 from incident_manager.errors import Conflict, Unavailable
 from incident_manager.settings import DatabaseSettings
@@ -32,7 +38,16 @@ SEES_ALL_TENANTS: Final[Mapping[str, Any]] = {"sees_all_tenants": True}
 ATTEMPTS: Final = 6
 SQLITE_READERS: Final = 6
 _RETRIED_STATES: Final = frozenset({"40001", "40P01"})  # serialization_failure, deadlock_detected
-_DOWN_STATES: Final = ("08", "57P", "53", "25006")  # connection, shutdown, out of resources, read-only
+# connection, shutdown, out of resources, read-only, not let in any more, database gone
+_DOWN_STATES: Final = ("08", "57P", "53", "25006", "28", "3D000")
+_TAKEN: Final = frozenset(
+    {
+        *("23505", "23503", "23P01"),  # unique_violation, foreign_key_violation, exclusion_violation
+        sqlite3.SQLITE_CONSTRAINT_UNIQUE,
+        sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY,
+        sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY,
+    }
+)
 _SQLITE_DOWN: Final = frozenset(
     {
         sqlite3.SQLITE_BUSY,
@@ -40,8 +55,12 @@ _SQLITE_DOWN: Final = frozenset(
         sqlite3.SQLITE_READONLY,
         sqlite3.SQLITE_IOERR,
         sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_PROTOCOL,
     }
 )
+_CONNECT_SECONDS: Final = 5
 _SQLITE_PRIMARY_CODE: Final = 0xFF
 
 
@@ -81,7 +100,7 @@ class Database:
             self.engine = _sqlite_engine(self.url, settings, "BEGIN IMMEDIATE", pool_size=1)
             self._readers = _sqlite_engine(self.url, settings, "BEGIN", pool_size=SQLITE_READERS)
         else:
-            self.engine = self._readers = _postgresql_engine(self.url, settings)
+            self.engine = self._readers = _postgresql_engine(url, settings)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -96,7 +115,7 @@ class Database:
         2. A connection lost while committing is not retried: it may have committed. The caller is told 503 and finds out
            by its idempotency key.
 
-        Raises Unavailable where the database does not answer, Conflict where a unique key is taken.
+        Raises Unavailable where the database does not answer, Conflict where a unique key is taken or a reference is gone.
         """
         async with self._turn():
             return await self._repeat(self.engine, work, tenant_id, _commit)
@@ -143,7 +162,10 @@ async def _attempt(engine: AsyncEngine, work: Work[T], tenant_id: UUID | None, f
             result = await work(session)
             await session.flush()
         except DBAPIError as error:
-            if error.connection_invalidated or _state(error) in _RETRIED_STATES:
+            stale = isinstance(
+                error.orig, AsyncAdapt_asyncpg_dbapi.InvalidCachedStatementError
+            )  # by a migration elsewhere
+            if error.connection_invalidated or stale or _code(error) in _RETRIED_STATES:
                 raise _Again(type(error.orig).__name__) from error
             raise
         await finish(session)
@@ -154,7 +176,7 @@ async def _commit(session: Session) -> None:
     try:
         await session.commit()
     except DBAPIError as error:
-        if _state(error) in _RETRIED_STATES:  # the database says that it rolled back; a lost connection says nothing
+        if _code(error) in _RETRIED_STATES:  # the database says that it rolled back; a lost connection says nothing
             raise _Again(type(error.orig).__name__) from error
         raise
 
@@ -174,12 +196,14 @@ class _Translated:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, IntegrityError):
+        if (
+            isinstance(error, IntegrityError) and _code(error) in _TAKEN
+        ):  # a NULL or a value outside its set is a defect
             raise Conflict("the change collides with what was stored meanwhile") from error
         if isinstance(error, PoolTimeoutError):
             raise Unavailable("all database connections are in use; try again") from error
         if isinstance(error, DBAPIError) and is_down(error):
-            logger.warning("database unavailable", error=type(error.orig).__name__, state=_state(error))
+            logger.warning("database unavailable", error=type(error.orig).__name__, code=_code(error))
             raise Unavailable("the database does not answer; try again") from error
         if isinstance(error, OSError):  # asyncpg: connection refused, reset, name not found, time-out
             logger.warning("database unreachable", error=type(error).__name__)
@@ -190,15 +214,16 @@ def is_down(error: DBAPIError) -> bool:
     """Say whether an error is the database's condition and not the statement's fault."""
     if error.connection_invalidated or isinstance(error, InterfaceError):
         return True
-    code = getattr(error.orig, "sqlite_errorcode", None)
-    if code is not None:
+    code = _code(error)
+    if isinstance(code, int):
         return (code & _SQLITE_PRIMARY_CODE) in _SQLITE_DOWN
-    state = _state(error)
-    return state.startswith(_DOWN_STATES) or (isinstance(error, OperationalError) and not state)
+    return code.startswith(_DOWN_STATES) or (isinstance(error, OperationalError) and not code)
 
 
-def _state(error: DBAPIError) -> str:
-    return str(getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None) or "")
+def _code(error: DBAPIError) -> int | str:
+    """Return SQLite's extended result code, or PostgreSQL's SQLSTATE."""
+    code: int | str | None = getattr(error.orig, "sqlite_errorcode", None)
+    return code if code is not None else str(getattr(error.orig, "sqlstate", None) or "")
 
 
 def async_url(url: str) -> URL:
@@ -206,6 +231,15 @@ def async_url(url: str) -> URL:
     parsed = make_url(url)
     driver = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}[parsed.get_backend_name()]
     return parsed.set(drivername=driver)
+
+
+def bare_engine(url: str, **options: Any) -> AsyncEngine:
+    """Return an engine that opens a connection each time it is asked and adds nothing to it: for what works on the schema."""
+    parsed = async_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        return create_async_engine(parsed, poolclass=NullPool, **options)
+    connect = partial(asyncpg.connect, url, timeout=_CONNECT_SECONDS)
+    return create_async_engine(parsed, poolclass=NullPool, async_creator=connect, **options)
 
 
 def _json_text(value: object) -> str:
@@ -240,6 +274,13 @@ def _sqlite_engine(url: URL, settings: DatabaseSettings, begin: str, *, pool_siz
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
+    @event.listens_for(engine.sync_engine, "close")
+    def _close(connection: Any, _record: object) -> None:
+        # SQLite keeps a connection that is closed, and its transaction, until its last cursor is gone. A caller's that was
+        # cancelled lives on in tracebacks: nobody could write any more. So what is open ends before the close.
+        if in_greenlet():
+            connection.rollback()
+
     @event.listens_for(engine.sync_engine, "begin")
     def _begin(connection: Connection) -> None:
         connection.exec_driver_sql(begin)
@@ -247,9 +288,17 @@ def _sqlite_engine(url: URL, settings: DatabaseSettings, begin: str, *, pool_siz
     return engine
 
 
-def _postgresql_engine(url: URL, settings: DatabaseSettings) -> AsyncEngine:
-    return create_async_engine(
+def _postgresql_engine(url: str, settings: DatabaseSettings) -> AsyncEngine:
+    connect = partial(
+        asyncpg.connect,
         url,
+        timeout=min(settings.wait_seconds, _CONNECT_SECONDS),
+        command_timeout=settings.statement_seconds,
+        server_settings={"application_name": "incident-manager", "timezone": "UTC", "jit": "off"},
+    )
+    return create_async_engine(
+        async_url(url),
+        async_creator=connect,
         pool_size=settings.pool_size,
         max_overflow=0,
         pool_timeout=settings.wait_seconds,
@@ -257,11 +306,6 @@ def _postgresql_engine(url: URL, settings: DatabaseSettings) -> AsyncEngine:
         pool_recycle=1800,
         json_serializer=_json_text,
         json_deserializer=msgspec.json.decode,
-        connect_args={
-            "timeout": min(settings.wait_seconds, 5),
-            "command_timeout": settings.statement_seconds,
-            "server_settings": {"application_name": "incident-manager", "timezone": "UTC", "jit": "off"},
-        },
     )
 
 
@@ -271,14 +315,41 @@ def _casefold(text: str | None) -> str | None:
 
 @event.listens_for(SyncSession, "do_orm_execute")
 def _bind_to_tenant(state: ORMExecuteState) -> None:
-    """Add the tenant to every statement on a table that has one; refuse a session that has none."""
+    """Add the tenant to whatever a statement takes from a table that has one, in joins, sub-selects and counts too.
+
+    Raises RuntimeError where that cannot be done: the session has no tenant, the statement does not go through the models, or
+    a row that is inserted is another tenant's.
+    """
     if state.execution_options.get("sees_all_tenants") or state.is_column_load or state.is_relationship_load:
         return
-    if state.is_insert or not any(issubclass(mapper.class_, TenantOwned) for mapper in state.all_mappers):
-        return
     tenant_id = state.session.info.get("tenant_id")
-    if tenant_id is None:
-        raise RuntimeError("a statement on a tenant's table in a session without a tenant")
-    state.statement = state.statement.options(
-        with_loader_criteria(TenantOwned, lambda table: table.tenant_id == tenant_id, include_aliases=True)
-    )
+    if tenant_id is None or not state.is_orm_statement:
+        if _touches_tenants(state.statement):
+            lacking = "in a session without a tenant" if tenant_id is None else "that does not go through its model"
+            raise RuntimeError(f"a statement on a tenant's table {lacking}")
+    elif state.is_insert:
+        _check_rows(state, tenant_id)
+    else:
+        state.statement = state.statement.options(
+            with_loader_criteria(TenantOwned, lambda table: table.tenant_id == tenant_id, include_aliases=True)
+        )
+
+
+@event.listens_for(SyncSession, "before_flush")
+def _check_new(session: SyncSession, _context: object, _instances: object) -> None:
+    tenant_id = session.info.get("tenant_id")
+    if any(isinstance(new, TenantOwned) and new.tenant_id != tenant_id for new in session.new):
+        raise RuntimeError("a row of another tenant than the session's")
+
+
+def _check_rows(state: ORMExecuteState, tenant_id: UUID) -> None:
+    if not any(issubclass(mapper.class_, TenantOwned) for mapper in state.all_mappers):
+        return
+    rows = [state.parameters] if isinstance(state.parameters, Mapping) else state.parameters or ()
+    if not rows or any(row.get("tenant_id") != tenant_id for row in rows):
+        raise RuntimeError("rows that are inserted name the session's tenant, as parameters")
+
+
+def _touches_tenants(statement: Any) -> bool:
+    tables = (getattr(part, "table", part) for part in visitors.iterate(statement))
+    return any(isinstance(table, Table) and "tenant_id" in table.c for table in tables)

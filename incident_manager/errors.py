@@ -190,3 +190,11 @@ class SettingsInvalid(StartRefused):
 
 class PluginMisfit(StartRefused):
     """A file in a plug-in folder does not define the attribute its folder asks for."""
+
+
+def inner(group: BaseExceptionGroup[BaseException]) -> IncidentManagerError | OSError | None:
+    """Return the error that a task group has wrapped, the first of several, where it is ours or the system's."""
+    found: BaseException | None = group.subgroup((IncidentManagerError, OSError))
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found if isinstance(found, (IncidentManagerError, OSError)) else None

@@ -1,11 +1,16 @@
-"""The schema's version: bring it up or down, compare it with the models, and let only one process at a time do so."""
+"""The schema's version: bring it up or down, compare it with the models, and let only one process at a time do so.
+
+Everything here runs before the service does, so what a driver or Alembic raises becomes StartRefused, one sentence that names
+the database without its password.
+"""
 
 import asyncio
 import fcntl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import re
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import sqlalchemy as sa
 from alembic import command
@@ -13,14 +18,20 @@ from alembic.autogenerate import produce_migrations, render_python_code
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy.ext.asyncio import create_async_engine
+from alembic.util import CommandError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from incident_manager.db import async_url
+from incident_manager.db import async_url, bare_engine
 from incident_manager.errors import StartRefused
 from incident_manager.settings import packaged_file
 
 _ADVISORY_LOCK: Final = 0x696E6369  # any fixed number; "inci" in ASCII
 _LOCK_SECONDS: Final = 120
+_LOCK_NOT_AVAILABLE: Final = "55P03"
+_QUOTED: Final = re.compile(r"'((?:[^']|'')*)'")
+
+T = TypeVar("T")
 
 
 def head() -> str:
@@ -28,46 +39,68 @@ def head() -> str:
 
     Raises StartRefused where the migrations have more than one head.
     """
-    heads = ScriptDirectory.from_config(_config("")).get_heads()
+    return only_head(_config(""))
+
+
+def only_head(config: Config) -> str:
+    """Return the head of a folder of migrations.
+
+    Raises StartRefused where there is more than one.
+    """
+    heads = ScriptDirectory.from_config(config).get_heads()
     if len(heads) != 1:
         raise StartRefused(f"the migrations have {len(heads)} heads ({', '.join(heads)}); there must be one")
     return heads[0]
 
 
+def knows(version: str) -> bool:
+    """Say whether this package has a migration of that version; a newer package's it has not."""
+    return version in {script.revision for script in ScriptDirectory.from_config(_config("")).walk_revisions()}
+
+
 async def current(url: str) -> str | None:
-    """Return the version a database is at; None for an empty one."""
-    engine = create_async_engine(async_url(url), poolclass=sa.NullPool)
-    try:
-        async with engine.connect() as connection:
-            return await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
-    finally:
-        await engine.dispose()
+    """Return the version a database is at; None for an empty one.
+
+    Raises StartRefused where the database cannot be used, as all functions here do.
+    """
+    return await _look(url, lambda connection: MigrationContext.configure(connection).get_current_revision())
 
 
 async def upgrade(url: str, to: str = "head") -> None:
     """Bring a database up to a version."""
-    await asyncio.to_thread(command.upgrade, _config(url), to)  # its env.py runs a loop of its own
+    with _explained(url):
+        await asyncio.to_thread(command.upgrade, _config(url), to)  # its env.py runs a loop of its own
 
 
 async def downgrade(url: str, to: str) -> None:
     """Bring a database down to a version, `base` for empty, `-1` for one step."""
-    await asyncio.to_thread(command.downgrade, _config(url), to)
+    with _explained(url):
+        await asyncio.to_thread(command.downgrade, _config(url), to)
 
 
 async def differences(url: str, metadata: sa.MetaData) -> str:
     """Return the Python that would bring the schema to the models; empty where they are equal."""
-    engine = create_async_engine(async_url(url), poolclass=sa.NullPool)
 
     def compare(connection: sa.Connection) -> str:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         found = produce_migrations(context, metadata).upgrade_ops
-        return "" if found is None or found.is_empty() else str(render_python_code(found))
+        code = [] if found is None or found.is_empty() else [str(render_python_code(found))]
+        return "\n".join(code + list(_closed_set_differences(connection, metadata)))
 
-    try:
-        async with engine.connect() as connection:
-            return await connection.run_sync(compare)
-    finally:
-        await engine.dispose()
+    return await _look(url, compare)
+
+
+def _closed_set_differences(connection: sa.Connection, metadata: sa.MetaData) -> Iterator[str]:
+    """Alembic compares no check constraints; a value that only the models know would be refused when it is first written."""
+    tables = set(sa.inspect(connection).get_table_names())
+    for table in (table for table in metadata.sorted_tables if table.name in tables):
+        checks = {check["name"]: check["sqltext"] for check in sa.inspect(connection).get_check_constraints(table.name)}
+        for column in table.c:
+            if isinstance(column.type, sa.Enum):
+                name = f"ck_{table.name}_{column.type.name}"
+                allowed, wanted = sorted(_QUOTED.findall(checks.get(name, ""))), sorted(column.type.enums)
+                if allowed != wanted:
+                    yield f"# {name}: the schema allows {allowed}, the models {wanted}"
 
 
 @asynccontextmanager
@@ -78,16 +111,20 @@ async def one_at_a_time(url: str) -> AsyncIterator[None]:
     Raises StartRefused after two minutes.
     """
     parsed = async_url(url)
-    hold = _file_lock(Path(str(parsed.database))) if parsed.get_backend_name() == "sqlite" else _advisory_lock(parsed)
+    hold = _file_lock(Path(str(parsed.database))) if parsed.get_backend_name() == "sqlite" else _advisory_lock(url)
     async with hold:
         yield
 
 
 @asynccontextmanager
 async def _file_lock(database: Path) -> AsyncIterator[None]:
-    database.parent.mkdir(parents=True, exist_ok=True)
     path = database.with_name(f"{database.name}.lock")
-    with path.open("w") as file:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("w")
+    except OSError as error:
+        raise StartRefused(f"database.url: {path} cannot be made: {error.strerror}") from error
+    with file:
         try:
             async with asyncio.timeout(_LOCK_SECONDS):
                 while not _try_lock(file.fileno()):  # noqa: ASYNC110 - another process's lock sends no event
@@ -106,15 +143,53 @@ def _try_lock(descriptor: int) -> bool:
 
 
 @asynccontextmanager
-async def _advisory_lock(url: sa.URL) -> AsyncIterator[None]:
-    engine = create_async_engine(url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
+async def _advisory_lock(url: str) -> AsyncIterator[None]:
+    engine = bare_engine(url, isolation_level="AUTOCOMMIT")
     try:
-        async with engine.connect() as connection:
-            await connection.exec_driver_sql(f"SET lock_timeout = '{_LOCK_SECONDS}s'")
-            await connection.exec_driver_sql(f"SELECT pg_advisory_lock({_ADVISORY_LOCK})")
+        async with AsyncExitStack() as held:
+            with _explained(url):
+                await _take_lock(await held.enter_async_context(engine.connect()))
             yield
     finally:
         await engine.dispose()
+
+
+async def _take_lock(connection: AsyncConnection) -> None:
+    await connection.exec_driver_sql(f"SET lock_timeout = '{_LOCK_SECONDS}s'")
+    try:
+        await connection.exec_driver_sql(f"SELECT pg_advisory_lock({_ADVISORY_LOCK})")
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) == _LOCK_NOT_AVAILABLE:
+            raise StartRefused(f"another process has been starting for {_LOCK_SECONDS} s") from error
+        raise
+
+
+async def _look(url: str, look: Callable[[sa.Connection], T]) -> T:
+    engine = bare_engine(url)
+    try:
+        with _explained(url):
+            async with engine.connect() as connection:
+                return await connection.run_sync(look)
+    finally:
+        await engine.dispose()
+
+
+@contextmanager
+def _explained(url: str) -> Iterator[None]:
+    """Make one sentence of what a driver or Alembic says, without the password and without the statement."""
+    shown = async_url(url).set(drivername=async_url(url).get_backend_name(), query={}).render_as_string()
+    try:
+        yield
+    except DBAPIError as error:
+        raise StartRefused(f"database.url: {shown}: {_sentence(error.orig)}") from error
+    except TimeoutError as error:
+        raise StartRefused(f"database.url: {shown}: does not answer") from error
+    except (CommandError, OSError) as error:
+        raise StartRefused(f"database.url: {shown}: {_sentence(error)}") from error
+
+
+def _sentence(error: BaseException | None) -> str:
+    return " ".join(str(error).split()).rstrip(".")
 
 
 def _config(url: str) -> Config:

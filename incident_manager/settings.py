@@ -5,6 +5,7 @@ is wrong, and not the result of a merge.
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from importlib import resources
@@ -23,6 +24,7 @@ from incident_manager.errors import SettingsInvalid
 
 PREFIX: Final = "INCIDENT_MANAGER_"
 SECRET_BYTES: Final = 32
+_SECRET_CHARACTERS: Final = 8
 _SECRETS: Final = frozenset({("auth", "secret")})
 
 Seconds = Annotated[int, Meta(ge=1, le=60)]
@@ -56,7 +58,7 @@ class DatabaseSettings(_Section, frozen=True, kw_only=True, forbid_unknown_field
     url: Annotated[
         str,
         Meta(
-            pattern=r"^$|^sqlite:///.+$|^postgresql://.+$",
+            pattern=r"^$|^sqlite:///(?!:memory:).+$|^postgresql://.+$",
             description="sqlite:///path or postgresql://user:password@host:port/name",
         ),
     ]
@@ -120,9 +122,20 @@ class Settings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return self.server.public_url or f"http://{self.server.host}:{self.server.port}"
 
 
+_Key = tuple[str, str]
+_HEADER: Final = re.compile(r"\s*\[\s*[\"']?([\w-]+)[\"']?\s*\]")
+_LINE: Final = re.compile(r"\s*(?:[\"']?([\w-]+)[\"']?\s*\.\s*)?[\"']?([\w-]+)[\"']?\s*=")
+
+
 class _Source(NamedTuple):
+    """One place that settings come from; `places` names each key's more exactly: a file's line, a variable."""
+
     name: str
     values: Mapping[str, Mapping[str, object]]
+    places: Mapping[_Key, str]
+
+    def place(self, section: str, key: str) -> str:
+        return self.places.get((section, key), self.name)
 
 
 def load(flags: Mapping[str, object] | None = None) -> Settings:
@@ -131,11 +144,14 @@ def load(flags: Mapping[str, object] | None = None) -> Settings:
     `flags` maps `section.key` to a value; None values are left out. Raises SettingsInvalid, naming source and key.
     """
     merged: dict[str, dict[str, object]] = {}
+    places: dict[_Key, str] = {}
     for source in _sources({key: value for key, value in (flags or {}).items() if value is not None}):
         for section, key, value in _checked(source):
             merged.setdefault(section, {})[key] = value
+            places[section, key] = source.place(section, key)
     settings = msgspec.convert(merged, Settings)
-    _check_together(settings)
+    for section, key, wrong in _wrong_together(settings):
+        raise SettingsInvalid(f"{places[section, key]}: {section}.{key}: {wrong}")
     return settings
 
 
@@ -172,37 +188,57 @@ def _sources(flags: Mapping[str, object]) -> Iterator[_Source]:
     for name, value in flags.items():
         section, _, key = name.partition(".")
         nested.setdefault(section, {})[key] = value
-    yield _Source("flags", nested)
+    yield _Source("flags", nested, {})
 
 
 def _file(path: Path) -> _Source:
     try:
-        path.read_bytes()  # dynaconf passes over a file it cannot read
-        reader = Dynaconf(loaders=[], settings_files=[], environments=False)
+        lines = _lines(path, path.read_bytes().decode())  # dynaconf passes over a file that it cannot read
+        # Without auto_cast a text is a text: dynaconf would read "@format {env[HOME]}" as an order.
+        reader = Dynaconf(loaders=[], settings_files=[], environments=False, auto_cast=False)
         # not reader.load_file: that also reads a `.local` file that happens to stand beside this one
         toml_loader.load(reader, filename=str(path.resolve()), silent=False)
-        values = {key.lower(): value for key, value in reader.as_dict().items()}
-        if not values:
-            raise SettingsInvalid(
-                f"{path}: the file holds no settings; write [section] and key = value, or do not name it"
-            )
+        values = _lower(reader.as_dict())
     except OSError as error:
         raise SettingsInvalid(f"{path}: the settings file cannot be read: {error.strerror}") from error
-    except (TOMLDecodeError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise SettingsInvalid(f"{path}: the settings file is not UTF-8: byte {error.start + 1}") from error
+    except (TOMLDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsInvalid(f"{path}: not TOML: {error}") from error
-    source = _Source(str(path), _lower(values))
+    if not values:
+        raise SettingsInvalid(f"{path}: the file holds no settings; write [section] and key = value, or do not name it")
+    source = _Source(str(path), values, {key: f"{path}:{line}" for key, line in lines.items()})
     for section, key in _SECRETS:
-        if source.values.get(section, {}).get(key):
+        if values.get(section, {}).get(key):
             name = f"{PREFIX}{section}__{key}".upper()
             raise SettingsInvalid(
-                f"{path}: {section}.{key} is a secret: give it by {name} or {name}_FILE, not in a file of settings"
+                f"{source.place(section, key)}: {section}.{key} is a secret: give it by {name} or {name}_FILE, "
+                "not in a file of settings"
             )
     return source
+
+
+def _lines(path: Path, text: str) -> dict[_Key, int]:
+    """Return the line that each key stands on; for messages, so that what is written unusually just has no line.
+
+    Raises SettingsInvalid for a key that is given twice: TOML lets that pass where the two differ in case.
+    """
+    section, found = "", dict[_Key, int]()
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := _HEADER.match(line):
+            section = header[1].lower()
+        elif match := _LINE.match(line):
+            key = (match[1] or section).lower(), match[2].lower()
+            if key in found:
+                raise SettingsInvalid(f"{path}:{number}: {'.'.join(key)} is given twice, first on line {found[key]}")
+            found[key] = number
+    return found
 
 
 def _environment(environment: Mapping[str, str]) -> _Source:
     """Read INCIDENT_MANAGER_SECTION__KEY. Not by dynaconf: it guesses types from values (a secret of digits, a number)."""
     values: dict[str, dict[str, object]] = {}
+    places: dict[_Key, str] = {}
     for name, text in environment.items():
         section, divided, key = name.removeprefix(PREFIX).lower().partition("__")
         if not name.startswith(PREFIX) or not divided:
@@ -210,15 +246,23 @@ def _environment(environment: Mapping[str, str]) -> _Source:
         kinds = _kinds(section)
         if key.endswith("_file") and key not in kinds and key.removesuffix("_file") in kinds:
             key, text = key.removesuffix("_file"), _read_file(name, text)  # noqa: PLW2901
+        if (section, key) in places:
+            raise SettingsInvalid(f"{places[section, key]}: {section}.{key} is given twice, also by {name}")
         values.setdefault(section, {})[key] = _typed(text, kinds.get(key, str))
-    return _Source("environment", values)
+        places[section, key] = f"environment: {name}"
+    return _Source("environment", values, places)
 
 
 def _read_file(name: str, path: str) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsInvalid(f"environment: {name}: the file cannot be read: {error}") from error
+        text = Path(path).read_text(encoding="utf-8").strip()
+    except UnicodeDecodeError as error:
+        raise SettingsInvalid(f"environment: {name}: the file {path} is not UTF-8") from error
+    except OSError as error:
+        raise SettingsInvalid(f"environment: {name}: the file {path} cannot be read: {error.strerror}") from error
+    if not text:
+        raise SettingsInvalid(f"environment: {name}: the file {path} is empty")
+    return text
 
 
 def _typed(text: str, kind: Any) -> object:
@@ -247,53 +291,68 @@ def _lower(values: Mapping[str, object]) -> dict[str, dict[str, object]]:
 
 
 def _checked(source: _Source) -> Iterator[tuple[str, str, object]]:
+    sections = get_type_hints(Settings)
     for section, table in source.values.items():
-        kinds = get_type_hints(Settings, include_extras=True)
-        if section not in kinds:
-            raise SettingsInvalid(f"{source.name}: unknown section [{section}]; known: {', '.join(kinds)}")
-        fields = get_type_hints(kinds[section], include_extras=True)
+        if section not in sections:
+            where = source.place("", section) if "" in table else source.place(section, next(iter(table), ""))
+            raise SettingsInvalid(f"{where}: unknown section [{section}]; known: {', '.join(sections)}")
+        if "" in table:
+            raise SettingsInvalid(f"{source.name}: {section} is a section: write [{section}], and keys below it")
+        fields = get_type_hints(sections[section], include_extras=True)
         for key, value in table.items():
+            where = f"{source.place(section, key)}: "
             if key not in fields:
-                raise SettingsInvalid(f"{source.name}: unknown key {section}.{key}; known: {', '.join(fields)}")
+                raise SettingsInvalid(f"{where}unknown key {section}.{key}; known: {', '.join(fields)}")
             try:
                 yield section, key, msgspec.convert(value, fields[key])
             except msgspec.ValidationError as error:
-                raise SettingsInvalid(f"{source.name}: {section}.{key}: {_explain(fields[key], error)}") from error
+                raise SettingsInvalid(f"{where}{section}.{key}: must be {allowed(fields[key])}") from error
 
 
-def _explain(kind: Any, error: msgspec.ValidationError) -> str:
+def allowed(kind: Any) -> str:
+    """Return the values that a setting of this type takes, in words that go on after "must be"."""
+    if get_origin(kind) is Annotated:
+        plain, meta = get_args(kind)
+        if meta.description:
+            return str(meta.description)
+        return f"a whole number from {meta.ge} to {meta.le}" if plain is int else "a text that is not empty"
     if get_origin(kind) is Literal:
-        return f"must be one of {', '.join(get_args(kind))}"
-    described = [
-        meta.description for meta in getattr(kind, "__metadata__", ()) if isinstance(meta, Meta) and meta.description
-    ]
-    if described and "matching regex" in str(error):
-        return f"must be {described[0]}"
-    return str(error)[:1].lower() + str(error)[1:]
+        return f"one of {', '.join(get_args(kind))}"
+    return {bool: "true or false", str: "a text"}.get(kind, 'a list of texts, such as ["10.0.0.1"]')
 
 
-def _check_together(settings: Settings) -> None:
-    secret = settings.auth.secret
-    if secret and len(secret.encode()) < SECRET_BYTES:
-        raise SettingsInvalid(f"auth.secret: must be {SECRET_BYTES} bytes or more, is {len(secret.encode())}")
-    if secret and len(set(secret)) < 8:  # noqa: PLR2004 - "changeme" repeated, or one key held down
-        raise SettingsInvalid(
-            "auth.secret: is no secret: fewer than 8 different characters; take `openssl rand -base64 32`"
-        )
+def secret_weakness(secret: str) -> str | None:
+    """Return why others could guess a secret, None where they cannot."""
+    if len(secret.encode()) < SECRET_BYTES:
+        return f"must be {SECRET_BYTES} bytes or more, is {len(secret.encode())}; take `openssl rand -base64 32`"
+    if len(set(secret)) < _SECRET_CHARACTERS:  # "changeme" repeated, or one key held down
+        return f"is no secret: fewer than {_SECRET_CHARACTERS} different characters; take `openssl rand -base64 32`"
+    return None
+
+
+def _wrong_together(settings: Settings) -> Iterator[tuple[str, str, str]]:
+    """Yield what no key shows by itself: section, key, and what is wrong with it."""
+    secret, url = settings.auth.secret, settings.database.url
+    if secret and (weakness := secret_weakness(secret)):
+        yield "auth", "secret", weakness
     if not settings.auth.enabled and not is_loopback(settings.server.host):
-        raise SettingsInvalid(
-            f"auth.enabled: may be false only while server.host is loopback, and it is {settings.server.host}"
-        )
+        yield "auth", "enabled", f"may be false only while server.host is loopback, and it is {settings.server.host}"
     if settings.server.workers > 1 and settings.database_url.startswith("sqlite"):
-        raise SettingsInvalid(
-            "server.workers: more than 1 needs PostgreSQL (database.url): a SQLite file has one server process"
+        yield "server", "workers", "more than 1 needs PostgreSQL (database.url): a SQLite file has one server process"
+    if url.startswith("postgresql") and not _is_postgresql(url):
+        yield (
+            "database",
+            "url",
+            "must be postgresql://user:password@host:port/name, with a name and a port that is a number",
         )
-    if (
-        settings.database.url
-        and urlsplit(settings.database.url).scheme == "postgresql"
-        and not urlsplit(settings.database.url).path.strip("/")
-    ):
-        raise SettingsInvalid("database.url: names no database: postgresql://user:password@host:port/name")
+
+
+def _is_postgresql(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.path.strip("/")) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False
 
 
 def is_loopback(host: str) -> bool:

@@ -19,7 +19,7 @@ from incident_manager.flows.units import Unit
 from incident_manager.ids import new_id
 from incident_manager.rules.access import Actor, ActorKind, Role
 from incident_manager.schemas.access import KeyIn
-from incident_manager.settings import SECRET_BYTES, Settings
+from incident_manager.settings import SECRET_BYTES, Settings, secret_weakness
 from incident_manager.store import access as store
 from incident_manager.store import durability
 from incident_manager.vault import Vault
@@ -35,7 +35,7 @@ async def prepare(settings: Settings, database: Database, clock: Clock, announce
 
     Raises StartRefused with what to change.
     """
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    _make_folder(settings.data_dir)
     async with migrate.one_at_a_time(settings.database_url):
         await _match_schema(settings)
         await check_durability(settings, database)
@@ -45,13 +45,14 @@ async def prepare(settings: Settings, database: Database, clock: Clock, announce
 async def open_vault(settings: Settings, database: Database) -> Vault:
     """Return the vault of a database that is in use; for commands that work beside a server.
 
-    Raises StartRefused where there is no secret, or another one.
+    Raises StartRefused where there is no secret or another one, and where the schema is not this version's.
     """
+    present = await migrate.current(settings.database_url)
+    if present != migrate.head():
+        raise StartRefused(_other_version(present))
     tenants = await database.read(store.list_tenants, tenant_id=None)
     if not tenants:
-        raise StartRefused(
-            "the database has no tenant yet; start the server once, or run `incident-manager db upgrade` and then it"
-        )
+        raise StartRefused("the database has no tenant yet: start the server once, which makes the first one")
     return _checked_vault(settings, {tenant.secret_fingerprint for tenant in tenants})
 
 
@@ -74,19 +75,27 @@ async def _match_schema(settings: Settings) -> None:
     head, present = migrate.head(), await migrate.current(settings.database_url)
     if present == head:
         return
-    if not settings.database.migrate:
-        raise StartRefused(
-            f"the database is at {present or 'no'} version and needs {head}: run `incident-manager db upgrade`"
-        )
+    if not settings.database.migrate or (present and not migrate.knows(present)):
+        raise StartRefused(_other_version(present))
     await migrate.upgrade(settings.database_url)
     logger.info("schema upgraded", before=present, after=head)
+
+
+def _other_version(present: str | None) -> str:
+    if present is None or migrate.knows(present):
+        what = "has no tables yet" if present is None else f"is at version {present}"
+        return f"the database {what} and version {migrate.head()} is needed: run `incident-manager db upgrade`"
+    return (
+        f"the database is at version {present}, which is not known here: a newer incident-manager made it. "
+        f"Install that one; this one knows versions up to {migrate.head()}"
+    )
 
 
 async def _unlock(settings: Settings, database: Database, clock: Clock, announce: Announce) -> Vault:
     tenants = await database.read(store.list_tenants, tenant_id=None)
     if tenants:
         return _checked_vault(settings, {tenant.secret_fingerprint for tenant in tenants})
-    vault = Vault(settings.auth.secret or _read(settings.data_dir / SECRET_FILE) or _make_secret(settings.data_dir))
+    vault = Vault(_secret(settings) or _make_secret(settings.data_dir))
     given = _given_token(settings)
     token = given or access.make_token(new_id())
     path = settings.data_dir / ADMIN_KEY_FILE
@@ -107,7 +116,7 @@ async def _unlock(settings: Settings, database: Database, clock: Clock, announce
 
 def _checked_vault(settings: Settings, fingerprints: set[str]) -> Vault:
     path = settings.data_dir / SECRET_FILE
-    secret = settings.auth.secret or _read(path)
+    secret = _secret(settings)
     if not secret:
         raise StartRefused(
             f"auth.secret: the database was made under a secret, and there is none in the settings or in {path}"
@@ -117,6 +126,15 @@ def _checked_vault(settings: Settings, fingerprints: set[str]) -> Vault:
         where = "auth.secret" if settings.auth.secret else f"auth.secret (from {path})"
         raise StartRefused(f"{where}: is not the secret that this database was made under")
     return vault
+
+
+def _secret(settings: Settings) -> str | None:
+    """Return the secret of the settings or of the data folder; one that others can guess is refused wherever it stands."""
+    path = settings.data_dir / SECRET_FILE
+    secret = settings.auth.secret or _read(path)
+    if secret and (weakness := secret_weakness(secret)):
+        raise StartRefused(f"auth.secret (from {path}): {weakness}")
+    return secret
 
 
 def _given_token(settings: Settings) -> str | None:
@@ -144,16 +162,35 @@ def _read(path: Path) -> str | None:
         return path.read_text(encoding="utf-8").strip()
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise StartRefused(f"{path}: cannot be read: {error}") from error
+    except UnicodeDecodeError as error:
+        raise StartRefused(f"{path}: cannot be read: it is not UTF-8") from error
+    except OSError as error:
+        raise StartRefused(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartRefused(f"server.data_dir: {path} cannot be made: {error.strerror}") from error
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, from its first instant on; one that exists is replaced whole."""
+    """Write a file that only its owner can read, from its first instant on; one that exists is replaced whole.
+
+    It is on the disk when this returns, name and all: what the database keeps is worth nothing without its secret.
+    Raises StartRefused where it cannot be written.
+    """
     beside = path.with_name(f"{path.name}.new")
-    beside.unlink(missing_ok=True)
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(f"{text}\n")
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    try:
+        beside.unlink(missing_ok=True)
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write(f"{text}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        os.fsync(folder)
+        os.close(folder)
+    except OSError as error:
+        raise StartRefused(f"{path}: cannot be written: {error.strerror}") from error

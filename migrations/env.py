@@ -8,22 +8,23 @@ import asyncio
 
 import sqlalchemy as sa
 from alembic import context
-from sqlalchemy.ext.asyncio import create_async_engine
 
-from incident_manager.db import async_url
+from incident_manager.db import bare_engine
+from incident_manager.errors import StartRefused
 from incident_manager.models import Base
 from incident_manager.settings import load
 
 
 async def connect_and_migrate() -> None:
-    url = async_url(context.config.attributes.get("url") or load().database_url)
-    engine = create_async_engine(url, poolclass=sa.NullPool)
-    if url.get_backend_name() == "sqlite":
+    engine = bare_engine(context.config.attributes.get("url") or load().database_url)
+    if engine.dialect.name == "sqlite":
         sa.event.listen(engine.sync_engine, "connect", prepare_sqlite)
         sa.event.listen(engine.sync_engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
-    async with engine.connect() as connection:
-        await connection.run_sync(migrate)
-    await engine.dispose()
+    try:
+        async with engine.connect() as connection:
+            await connection.run_sync(migrate)
+    finally:
+        await engine.dispose()
 
 
 def prepare_sqlite(connection, _record) -> None:
@@ -54,7 +55,10 @@ def check_references(ctx, **_) -> None:
     if connection is not None and connection.dialect.name == "sqlite":
         broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
         if broken:
-            raise RuntimeError(f"the migration leaves rows without what they refer to: {broken[:5]}")
+            tables = ", ".join(sorted({row[0] for row in broken}))
+            raise StartRefused(
+                f"the migration would leave rows without what they refer to, in {tables}; nothing was changed"
+            )
 
 
 asyncio.run(connect_and_migrate())

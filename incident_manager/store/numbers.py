@@ -74,7 +74,10 @@ class IncidentNumbers:
             stock.promised -= promise.left
 
     async def give_back(self) -> None:
-        """Return unused numbers where nobody took later ones meanwhile."""
+        """Return unused numbers where nobody took later ones meanwhile.
+
+        Raises Unavailable where the database does not answer: they stay a gap.
+        """
         for tenant_id, stock in self._stocks.items():
             if stock.next_number < stock.end:
                 await self._database.transaction(_giving_back(tenant_id, stock), tenant_id=tenant_id)
@@ -82,13 +85,13 @@ class IncidentNumbers:
 
     async def _take(self, tenant_id: UUID, stock: _Stock, count: int) -> None:
         async def take(session: Session) -> int:
-            new_next = await session.scalar(
+            taken = await session.scalars(
                 update(Tenant)
                 .where(Tenant.id == tenant_id)
                 .values(next_incident_number=Tenant.next_incident_number + count)
                 .returning(Tenant.next_incident_number)
             )
-            return int(new_next or 0)
+            return taken.one()
 
         end = await self._database.transaction(take, tenant_id=tenant_id)
         if end - count != stock.end:  # another process took the numbers in between: ours would not ascend

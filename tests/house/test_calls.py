@@ -80,6 +80,18 @@ def opens_a_session_without_a_tenant(found: Module) -> Iterator[str]:
             yield f"{found.at(node.value)}: tenant_id=None"
 
 
+def goes_past_the_models(found: Module) -> Iterator[str]:
+    """A table or a text is not bound to the tenant by the session, as what goes through a model is."""
+    allowed = ("incident_manager/models/", "incident_manager/db.py", "incident_manager/migrate.py")
+    if found.is_in(*allowed, "incident_manager/store/durability.py", "cli/"):
+        return
+    for node in ast.walk(found.tree):
+        name = ast.unparse(node.func).rpartition(".")[2] if isinstance(node, ast.Call) else ""
+        past = isinstance(node, ast.Attribute) and node.attr in {"__table__", "exec_driver_sql"}
+        if past or name in {"text", "table", "literal_column"}:
+            yield f"{found.at(node)}: {ast.unparse(node)}"
+
+
 CHECKS = [
     asks_for_the_time,
     reads_the_environment,
@@ -88,6 +100,7 @@ CHECKS = [
     imports_late,
     sees_all_tenants,
     opens_a_session_without_a_tenant,
+    goes_past_the_models,
 ]
 
 
@@ -118,6 +131,10 @@ def test_nobody_but_who_may(check: Callable[[Module], Iterator[str]]) -> None:
         (sees_all_tenants, "def f(s):\n    return s.scalars(q, execution_options=SEES_ALL_TENANTS)"),
         (sees_all_tenants, "class A:\n    def f(s):\n        return s.scalars(q, sees_all_tenants=True)"),
         (sees_all_tenants, "OPTIONS = {'sees_all_tenants': True}"),
+        (goes_past_the_models, "query = select(Incident.__table__)"),
+        (goes_past_the_models, "query = sa.text('SELECT 1')"),
+        (goes_past_the_models, "query = select(table('incidents'))"),
+        (goes_past_the_models, "connection.exec_driver_sql('SELECT 1')"),
         (opens_a_session_without_a_tenant, "async with database.reading(tenant_id=None) as session: ..."),
     ],
 )
