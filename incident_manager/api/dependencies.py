@@ -1,8 +1,9 @@
-"""What handlers are given: the parts, and the caller's units of work."""
+"""What handlers are given: the parts, and the caller's units of work; and the headers that they share."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from litestar import Request
+from litestar.datastructures import ResponseHeader
 from litestar.params import HeaderParameter, QueryParameter
 
 from incident_manager.api.parts import Parts, parts_of
@@ -41,3 +42,11 @@ IdempotencyHeader = Annotated[
         description="the same key on the same route gets the first answer again, for 24 h; with another body, 422",
     ),
 ]
+
+VERSIONED: Final = (
+    ResponseHeader(name="ETag", documentation_only=True, description="its version, for If-Match", required=True),
+)
+LOCATED: Final = (
+    *VERSIONED,
+    ResponseHeader(name="Location", documentation_only=True, description="its address", required=True),
+)

@@ -1,11 +1,12 @@
-"""Before a handler runs: the address is well-formed, the caller is known, the policy allows it."""
+"""Before a handler runs: the caller is known, the policy allows it, the address is well-formed."""
 
 from typing import Any, Final
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote_to_bytes, urlsplit
 from uuid import UUID
 
 from litestar import Litestar
 from litestar.connection import ASGIConnection
+from litestar.exceptions import MethodNotAllowedException
 from litestar.handlers import BaseRouteHandler
 from litestar.routes import HTTPRoute
 from loguru import logger
@@ -28,7 +29,8 @@ from incident_manager.settings import is_loopback
 from incident_manager.store import access as store
 
 POLICY: Final = "policy"
-_QUERY_NAMES: Final = "query_names"
+_QUERY: Final = "query"
+_INSTEAD: Final = "instead"
 _UNGUARDED: Final = frozenset({Policy.PUBLIC, Policy.OWN_KEY})
 
 Connection = ASGIConnection[Any, Any, Any, Any]
@@ -37,22 +39,28 @@ Connection = ASGIConnection[Any, Any, Any, Any]
 def check_address(connection: Connection, handler: BaseRouteHandler) -> None:
     """Refuse paths and queries that are not UTF-8 or hold NUL, and query parameters that the route does not know.
 
-    A misspelt filter that is passed over would answer with what was not asked for.
+    A misspelt filter that is passed over would answer with what was not asked for; so would a page that is given twice.
     """
     for part in (connection.scope.get("raw_path", b""), connection.scope["query_string"]):
         raw = unquote_to_bytes(part)
         if b"\x00" in raw or not _is_utf8(raw):
             raise MalformedRequest("the address holds a NUL or is not UTF-8")
-    known = handler.opt.get(_QUERY_NAMES, frozenset())
-    unknown = [
-        FieldError(name, "is not a parameter of this address") for name in connection.query_params if name not in known
+    repeatable: dict[str, bool] = handler.opt.get(_QUERY, {})
+    given = connection.query_params
+    wrong = [FieldError(name, "is not a parameter of this address") for name in given if name not in repeatable]
+    wrong += [
+        FieldError(name, "may be given once")
+        for name in given
+        if not repeatable.get(name, True) and len(given.getall(name)) > 1
     ]
-    if unknown:
-        raise ValidationFailed(unknown)
+    if wrong:
+        raise ValidationFailed(wrong)
 
 
 async def authorize(connection: Connection, handler: BaseRouteHandler) -> None:
     """Find out who calls and whether the route's policy allows it; the caller is then in the request's state."""
+    if _INSTEAD in handler.opt:
+        raise MethodNotAllowedException(headers=handler.opt[_INSTEAD])
     policy: Policy = handler.opt[POLICY]
     if policy in _UNGUARDED:
         return
@@ -76,13 +84,16 @@ def declare_policies(app: Litestar) -> None:
     """
     for route in app.routes:
         if not isinstance(route, HTTPRoute):
-            continue
+            raise StartRefused(f"the route {route.path} is not one of HTTP, and no policy guards it")
         for method, (handler, model) in route.route_handler_map.items():
-            if method == "OPTIONS":
-                handler.opt.setdefault(POLICY, Policy.PUBLIC)
+            if (
+                method == "OPTIONS"
+            ):  # the framework adds it, open to anybody; nothing here is for other origins to ask about
+                handler.opt[_INSTEAD] = {"Allow": ", ".join(sorted(route.methods))}
+                continue
             if not isinstance(handler.opt.get(POLICY), Policy):
                 raise StartRefused(f"the route {method} {route.path} declares no policy")
-            handler.opt[_QUERY_NAMES] = frozenset(parameter.field_alias for parameter in model.expected_query_params)
+            handler.opt[_QUERY] = {one.field_alias: one.is_sequence for one in model.expected_query_params}
 
 
 async def _caller(connection: Connection, parts: Parts) -> access.Caller:
@@ -103,15 +114,36 @@ async def _record_use(units: Units, key_id: UUID) -> None:
 
 
 async def _open_actor(connection: Connection, parts: Parts) -> Actor:
-    """Serve without keys, but only whoever reached us through a loopback address."""
+    """Serve without keys, but only what this machine asks of itself.
+
+    The address it came to shows that it did not come over a network. The Host header shows that it was meant for this machine:
+    a page from elsewhere whose name has been pointed at 127.0.0.1 (DNS rebinding) brings that name along. The Origin header
+    shows the same of a page that posts here under a name of ours.
+    """
     server = connection.scope.get("server")
     if server is None or not is_loopback(str(server[0])):
-        raise AuthenticationFailed("without keys this service answers on loopback only")
+        raise AuthorizationFailed("without keys this service answers on loopback only")
+    for name in ("host", "origin"):
+        if not _names_loopback(connection.headers.get(name)):
+            raise AuthorizationFailed(
+                f"without keys this service answers to loopback names only; see the {name} header"
+            )
     name = access.DEFAULT_TENANT
     tenant = await parts.database.read(lambda session: store.find_tenant(session, name), tenant_id=None)
     if tenant is None:
-        raise AuthenticationFailed("there is no tenant `default` to serve without keys")
+        raise AuthorizationFailed("there is no tenant `default` to serve without keys")
     return Actor(tenant_id=tenant.id, kind=ActorKind.SYSTEM, name="anonymous", request_id=request_id(connection.scope))
+
+
+def _names_loopback(header: str | None) -> bool:
+    """Say whether a Host (`name:port`) or an Origin (`scheme://name:port`) is this machine's; one that is not sent is."""
+    if header is None:
+        return True
+    try:
+        name = urlsplit(header if "//" in header else f"//{header}").hostname
+    except ValueError:
+        return False
+    return name is not None and is_loopback(name)
 
 
 def _fields(actor: Actor) -> dict[str, Any]:

@@ -8,13 +8,15 @@ from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 
 from incident_manager.api.parts import Parts
+from incident_manager.api.problems import problems
 from incident_manager.errors import Unavailable
 from incident_manager.rules.access import Policy
 from incident_manager.schemas.health import Check, HealthOut, HealthStatus
 from incident_manager.store import durability
 
 VERSION: Final = version("incident-manager")
-_DOWN: Final = {503: ResponseSpec(HealthOut, generate_examples=False, description="it cannot serve")}
+_UP: Final = {status: spec for status, spec in problems().items() if status != Unavailable.status}
+_DOWN: Final = _UP | {503: ResponseSpec(HealthOut, generate_examples=False, description="it cannot serve")}
 
 
 class HealthController(Controller):
@@ -23,17 +25,17 @@ class HealthController(Controller):
     path = "/health"
     tags = ("operations",)
 
-    @get(policy=Policy.PUBLIC, responses=_DOWN, security=[])
+    @get(policy=Policy.PUBLIC, responses=_DOWN)
     async def health(self, parts: NamedDependency[Parts]) -> Response[HealthOut]:
         """Look at everything."""
         return await _look(parts)
 
-    @get("/live", policy=Policy.PUBLIC, security=[])
+    @get("/live", policy=Policy.PUBLIC, responses=_UP)
     async def live(self, parts: NamedDependency[Parts]) -> HealthOut:
         """Say that the process answers; looks at nothing else, so that a database's trouble restarts no process."""
         return _out(parts, {})
 
-    @get("/ready", policy=Policy.PUBLIC, responses=_DOWN, security=[])
+    @get("/ready", policy=Policy.PUBLIC, responses=_DOWN)
     async def ready(self, parts: NamedDependency[Parts]) -> Response[HealthOut]:
         """Say whether requests can be served now."""
         return await _look(parts)
@@ -41,7 +43,9 @@ class HealthController(Controller):
 
 async def _look(parts: Parts) -> Response[HealthOut]:
     out = _out(parts, {"database": await _database(parts)})
-    return Response(out, status_code=503 if out.status is HealthStatus.UNHEALTHY else 200)
+    if out.status is HealthStatus.UNHEALTHY:
+        return Response(out, status_code=503, headers={"Retry-After": "1"})
+    return Response(out, status_code=200)
 
 
 async def _database(parts: Parts) -> Check:

@@ -5,12 +5,13 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
+import msgspec
 from litestar import Controller, Request, Response, get, patch, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, JSONBody, PathParameter, QueryParameter
 from msgspec import Meta
 
-from incident_manager.api.dependencies import Cursor, IdempotencyHeader, IfMatch, PageSize
+from incident_manager.api.dependencies import LOCATED, VERSIONED, Cursor, IdempotencyHeader, IfMatch, PageSize
 from incident_manager.api.parts import Parts
 from incident_manager.api.problems import problems
 from incident_manager.errors import ValidationFailed
@@ -24,6 +25,7 @@ from incident_manager.rules.incident_type import IncidentType
 from incident_manager.rules.lifecycle import IncidentState
 from incident_manager.rules.severity import Severity
 from incident_manager.schemas.alerts import AlertPage
+from incident_manager.schemas.base import Instant
 from incident_manager.schemas.incidents import (
     AcknowledgeIn,
     CloseIn,
@@ -44,7 +46,10 @@ WORDS_LIMIT: Final = 10
 
 Reference = Annotated[str, PathParameter(max_length=64, description="the incident's id or number")]
 Texts = Annotated[list[Annotated[str, Meta(max_length=1_300)]] | None, QueryParameter(max_items=50)]
-Moment = Annotated[datetime | None, QueryParameter(description="RFC 3339, with a zone")]
+# text here, because the framework's reading of a query also takes numbers for times
+Moment = Annotated[
+    str | None, QueryParameter(max_length=40, description="RFC 3339, with a zone", schema_extra={"format": "date-time"})
+]
 
 
 class IncidentController(Controller):
@@ -53,7 +58,7 @@ class IncidentController(Controller):
     path = "/v1/incidents"
     tags = ("incidents",)
 
-    @post(policy=Policy.ACT, responses=problems(409, 413, 415))
+    @post(policy=Policy.ACT, responses=problems(409, 413, 415), response_headers=LOCATED)
     async def open(
         self,
         request: Request[Any, Any, Any],
@@ -97,7 +102,10 @@ class IncidentController(Controller):
         page_size: PageSize = 20,
         cursor: Cursor = None,
     ) -> IncidentPage:
-        """List incidents. Filters may be repeated: any of one filter's values, all of the filters; `labels` as key:value."""
+        """List incidents. Filters may be repeated: any of one filter's values, all of the filters.
+
+        `labels` are `key:value`, split at the last colon; each key is a filter of its own.
+        """
         wanted = IncidentFilter(
             states=states or [],
             severities=severities or [],
@@ -111,15 +119,19 @@ class IncidentController(Controller):
             since=_instant("since", since),
             until=_instant("until", until),
         )
+        if page and cursor:
+            raise ValidationFailed.of("page", "is not for lists that go on from a cursor")
         where = reading.Paging(page=page, page_size=page_size, cursor=cursor)
         return await units.read(reading.list_incidents, wanted, sort, where, parts.vault)
 
-    @get("/{reference:str}", policy=Policy.READ, responses=problems(404))
+    @get("/{reference:str}", policy=Policy.READ, responses=problems(404), response_headers=VERSIONED)
     async def show(self, reference: Reference, units: NamedDependency[Units]) -> Response[IncidentOut]:
         """Show an incident, with its version as ETag. Repeats that only count do not change the version."""
         return _shown(await units.read(reading.get, reference))
 
-    @patch("/{reference:str}", policy=Policy.ACT, responses=problems(404, 409, 412, 413, 415))
+    @patch(
+        "/{reference:str}", policy=Policy.ACT, responses=problems(404, 409, 412, 413, 415), response_headers=VERSIONED
+    )
     async def change(
         self,
         reference: Reference,
@@ -130,7 +142,7 @@ class IncidentController(Controller):
         """Change what is given; `state: Resolved` is a resolve in full."""
         return _shown(await units.write(requests.change, reference, data, if_match))
 
-    @put("/{reference:str}", policy=Policy.ACT, responses=problems(404, 409, 412, 413, 415))
+    @put("/{reference:str}", policy=Policy.ACT, responses=problems(404, 409, 412, 413, 415), response_headers=VERSIONED)
     async def replace(
         self,
         reference: Reference,
@@ -146,6 +158,7 @@ class IncidentController(Controller):
         status_code=200,
         policy=Policy.ACT,
         responses=problems(404, 409, 413, 415),
+        response_headers=VERSIONED,
     )
     async def acknowledge(
         self,
@@ -162,7 +175,13 @@ class IncidentController(Controller):
             request, parts, units, idempotency_key, lambda unit: requests.acknowledge(unit, reference, by)
         )
 
-    @post("/{reference:str}/resolve", status_code=200, policy=Policy.ACT, responses=problems(404, 409, 413, 415))
+    @post(
+        "/{reference:str}/resolve",
+        status_code=200,
+        policy=Policy.ACT,
+        responses=problems(404, 409, 413, 415),
+        response_headers=VERSIONED,
+    )
     async def resolve(
         self,
         request: Request[Any, Any, Any],
@@ -175,7 +194,13 @@ class IncidentController(Controller):
         """End it, and say how."""
         return await _act(request, parts, units, idempotency_key, lambda unit: requests.resolve(unit, reference, data))
 
-    @post("/{reference:str}/close", status_code=200, policy=Policy.ACT, responses=problems(404, 409, 413, 415))
+    @post(
+        "/{reference:str}/close",
+        status_code=200,
+        policy=Policy.ACT,
+        responses=problems(404, 409, 413, 415),
+        response_headers=VERSIONED,
+    )
     async def close(
         self,
         request: Request[Any, Any, Any],
@@ -188,7 +213,13 @@ class IncidentController(Controller):
         """Put a resolved incident away."""
         return await _act(request, parts, units, idempotency_key, lambda unit: requests.close(unit, reference))
 
-    @post("/{reference:str}/reopen", status_code=200, policy=Policy.ACT, responses=problems(404, 409, 413, 415))
+    @post(
+        "/{reference:str}/reopen",
+        status_code=200,
+        policy=Policy.ACT,
+        responses=problems(404, 409, 413, 415),
+        response_headers=VERSIONED,
+    )
     async def reopen(
         self,
         request: Request[Any, Any, Any],
@@ -203,7 +234,13 @@ class IncidentController(Controller):
             request, parts, units, idempotency_key, lambda unit: requests.reopen(unit, reference, data.reason)
         )
 
-    @post("/{reference:str}/notes", status_code=200, policy=Policy.ACT, responses=problems(404, 413, 415))
+    @post(
+        "/{reference:str}/notes",
+        status_code=200,
+        policy=Policy.ACT,
+        responses=problems(404, 413, 415),
+        response_headers=VERSIONED,
+    )
     async def add_note(
         self,
         request: Request[Any, Any, Any],
@@ -277,12 +314,10 @@ def _words(q: str | None) -> list[str]:
     return words
 
 
-def _instant(name: str, moment: datetime | None) -> datetime | None:
-    if moment is None:
+def _instant(name: str, text: str | None) -> datetime | None:
+    if text is None:
         return None
-    if moment.tzinfo is None:
-        raise ValidationFailed.of(name, "must have a time zone")
     try:
-        return moment.astimezone(UTC)
-    except OverflowError as error:
-        raise ValidationFailed.of(name, "is out of range") from error
+        return msgspec.convert(text, Instant).astimezone(UTC)
+    except (msgspec.ValidationError, OverflowError) as error:
+        raise ValidationFailed.of(name, "is not a time of RFC 3339 with a zone") from error

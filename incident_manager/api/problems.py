@@ -116,15 +116,30 @@ def _on_http_exception(request: Request[Any, Any, Any], error: HTTPException) ->
     kind = _BY_STATUS.get(error.status_code)
     if kind is None:
         return _on_defect(request, error)
-    response = _answer(request, kind(error.detail))
+    response = _answer(request, kind(_detail(request, error)))
     for name, value in (error.headers or {}).items():
-        response.headers[name] = value
+        if name.lower() == "allow":  # RFC 9110, 15.5.6: a 405 names what is taken; guards.py refuses OPTIONS everywhere
+            response.headers["Allow"] = ", ".join(sorted(set(value.split(", ")) - {"OPTIONS"}))
     return response
 
 
+def _detail(request: Request[Any, Any, Any], error: HTTPException) -> str:
+    """Say what the framework leaves unsaid."""
+    match error.status_code:
+        case NotFound.status:
+            return "no such address"
+        case MethodNotAllowed.status:
+            return f"this address does not take {request.method}"
+        case PayloadTooLarge.status:
+            return f"the body is larger than {request.route_handler.resolve_request_max_body_size():,} bytes"
+    return error.detail
+
+
 def _field(item: dict[str, Any]) -> FieldError:
+    """Return the framework's error under the name that the caller used; it names a header by its parameter in the code."""
     plain = field_error(str(item.get("message", "")))
-    return FieldError(str(item.get("key") or plain.field), plain.message)
+    name = str(item.get("key") or plain.field)
+    return FieldError(name.replace("_", "-").title() if item.get("source") == "header" else name, plain.message)
 
 
 def _on_defect(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

@@ -3,13 +3,21 @@
 from typing import Any, get_args
 
 from litestar import Request
+from litestar.exceptions import InternalServerException
 
-from incident_manager.errors import UnsupportedMediaType
+from incident_manager.errors import MalformedRequest, UnsupportedMediaType
 from incident_manager.schemas.decoding import decode
 
 
 class StrictRequest(Request[Any, Any, Any]):
     """A request whose JSON is read by schemas/decoding.py instead of the framework's lenient way."""
+
+    async def body(self) -> bytes:
+        """Return the body; a caller who leaves before it is whole is no defect of ours, as the framework has it."""
+        try:
+            return await super().body()
+        except InternalServerException as error:
+            raise MalformedRequest("the connection ended before the body did") from error
 
     async def json(self) -> Any:
         """Return the body as the handler's type of `data`.
@@ -30,8 +38,9 @@ def require_media_type(request: Request[Any, Any, Any], taken: tuple[str, ...]) 
     kind, _, parameters = request.headers.get("content-type", "").partition(";")
     if kind.strip().lower() not in taken:
         raise UnsupportedMediaType(f"the content type must be {' or '.join(taken)}, is {kind.strip() or 'missing'}")
-    name, _, charset = parameters.strip().partition("=")
-    if name.strip().lower() == "charset" and charset.strip('" ').lower() not in {"utf-8", "utf8"}:
-        raise UnsupportedMediaType("the charset must be UTF-8")
+    for parameter in parameters.split(";"):
+        name, _, charset = parameter.partition("=")
+        if name.strip().lower() == "charset" and charset.strip('" ').lower() not in {"utf-8", "utf8"}:
+            raise UnsupportedMediaType("the charset must be UTF-8")
     if request.headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
         raise UnsupportedMediaType("the body must not be compressed")

@@ -1,7 +1,12 @@
 """From the bytes of a body to a struct: the one reading of JSON, with its bounds.
 
 A decoder takes what it can; a service says what it takes. Refused here, before or while decoding: bytes that are no UTF-8,
-a nesting beyond 32, a key given twice in one object (RFC 8259, 4, leaves its meaning open), numbers beyond 64 bits, NaN.
+a nesting beyond 32, more than 50,000 values, a key given twice in one object (RFC 8259, 4, leaves its meaning open), numbers
+beyond 64 bits, NaN.
+
+The body is read twice: by json.loads, whose hooks see what msgspec passes over, and by msgspec into the struct. A 1 MiB body of
+the densest kind (`{},{},..`) held up all other requests for 86 ms that way; the bound on values makes that 25 ms at most, and
+what has fewer is as fast as it was (a usual alert: 0.03 ms).
 """
 
 import functools
@@ -16,10 +21,11 @@ import msgspec
 from incident_manager.errors import FieldError, MalformedRequest, ValidationFailed
 
 DEPTH_LIMIT: Final = 32
+VALUES_LIMIT: Final = 50_000
 _INTEGER_RANGE: Final = range(-(2**63), 2**64)
-_STRINGS: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _STEP: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _PATH: Final = re.compile(r"^(?P<what>.*?)(?: - at `(?P<key>key` in `)?\$(?P<path>.*)`)?$", re.DOTALL)
 _FIELD: Final = re.compile(r"(?:unknown|required) field `(?P<name>[^`]*)`")
 
@@ -38,7 +44,8 @@ def decode(body: bytes, to: type[T]) -> T:
     except msgspec.ValidationError as error:
         raise ValidationFailed([field_error(str(error))]) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise MalformedRequest(f"the body is not JSON: {error}") from error
+        why = "it holds half of a surrogate pair" if _SURROGATE.search(body) else error
+        raise MalformedRequest(f"the body is not JSON: {why}") from error
     return decoded
 
 
@@ -64,7 +71,10 @@ def field_error(text: str) -> FieldError:
 def _check_text(body: bytes) -> None:
     if not body.strip():
         raise MalformedRequest("the body is empty; JSON is expected")
-    if depth(body) > DEPTH_LIMIT:
+    structure = _structure(body)
+    if sum(map(structure.count, (b",", b"[", b"{"))) > VALUES_LIMIT:
+        raise MalformedRequest(f"the body holds more than {VALUES_LIMIT:,} values")
+    if _depth(structure) > DEPTH_LIMIT:
         raise MalformedRequest(f"the body is nested deeper than {DEPTH_LIMIT}")
     try:
         text = body.decode("utf-8")
@@ -72,15 +82,24 @@ def _check_text(body: bytes) -> None:
         raise MalformedRequest(f"the body is not UTF-8: byte {error.start}") from error
     try:
         json.loads(text, object_pairs_hook=_unique, parse_int=_bounded_integer, parse_constant=_no_constant)
-    except RecursionError as error:
-        raise MalformedRequest("the body is nested too deeply") from error
     except ValueError as error:
         raise MalformedRequest(f"the body is not JSON: {error}") from error
 
 
-def depth(body: bytes) -> int:
-    """Return how deep arrays and objects nest, without decoding: brackets outside of strings, counted."""
-    brackets = _STRINGS.sub(b"", body).translate(None, _NOT_BRACKETS)
+def _structure(body: bytes) -> bytes:
+    """Return a body without what stands in its strings: without escapes, every second piece between quotes is outside.
+
+    Not by a regular expression: a megabyte of escapes or of empty strings took one 30 to 50 ms, and takes this 3.
+    """
+    plain = body.replace(rb"\\", b"").replace(rb"\"", b"")
+    if plain.count(b'"') > 4 * VALUES_LIMIT:  # a key and a value for each, two quotes around either
+        raise MalformedRequest(f"the body holds more than {VALUES_LIMIT:,} values")
+    return b"".join(plain.split(b'"')[::2])
+
+
+def _depth(structure: bytes) -> int:
+    """Return how deep arrays and objects nest."""
+    brackets = structure.translate(None, _NOT_BRACKETS)
     return max(itertools.accumulate(map(_STEP.__getitem__, brackets)), default=0)
 
 
@@ -90,15 +109,15 @@ def _unique(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     if len(result) != len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise ValueError(f"the key {twice[:100]!r} stands twice in one object")
+        raise MalformedRequest(f"the key {json.dumps(twice[:100])} stands twice in one object")
     return result
 
 
 def _bounded_integer(digits: str) -> int:
     if len(digits) > 20 or int(digits) not in _INTEGER_RANGE:  # noqa: PLR2004 - 2**64 has 20 digits
-        raise ValueError("a number is beyond 64 bits")
+        raise MalformedRequest("a number is beyond 64 bits")
     return 0
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
+    raise MalformedRequest(f"the body is not JSON: it holds {name}")

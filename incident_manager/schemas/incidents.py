@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
@@ -145,8 +145,8 @@ class IncidentSort(StrEnum):
 class IncidentFilter(Struct, kw_only=True, frozen=True):
     """Which incidents: every filter given must hold, and of a repeated one any value. `[since, until)` is of created_at.
 
-    `labels` are pairs of key and value; `services` match the incident's service or an affected resource; `words` must all
-    stand in the title or the description.
+    `labels` are pairs of key and value, each key a filter of its own; `services` match the incident's service or an affected
+    resource; `words` must all stand in the title or the description.
     """
 
     states: list[IncidentState]
@@ -182,7 +182,7 @@ class TimelineEvent(Struct, kw_only=True, frozen=True):
     actor: str
     reason: str
     description: str
-    data: dict[str, object]
+    data: dict[str, Any]
 
 
 class TimelinePage(Struct, kw_only=True, frozen=True):

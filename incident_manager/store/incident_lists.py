@@ -86,9 +86,10 @@ def _json_conditions(session: Session, wanted: IncidentFilter) -> list[sa.Column
     if wanted.services:
         affected = (has_item(session, Incident.affected_resources, name) for name in wanted.services)
         found.append(sa.or_(Incident.service.in_(wanted.services), *affected))
-    if wanted.labels:
-        found.append(sa.or_(*(has_pair(session, Incident.labels, key, value) for key, value in wanted.labels)))
-    return found
+    by_key: dict[str, list[sa.ColumnElement[bool]]] = {}
+    for key, value in wanted.labels:
+        by_key.setdefault(key, []).append(has_pair(session, Incident.labels, key, value))
+    return found + [sa.or_(*pairs) for pairs in by_key.values()]
 
 
 def _holds(session: Session, word: str) -> sa.ColumnElement[bool]:
