@@ -7,7 +7,7 @@ import hmac
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
@@ -183,15 +183,15 @@ def texts(pairs: Mapping[str, object] | None) -> dict[str, str]:
 
 
 def instant(value: object) -> datetime | None:
-    """Return a time that can order messages: ISO 8601 with a zone, cut to microseconds; None for anything else.
+    """Return a time that can order messages: ISO 8601 with a zone, cut to microseconds, in UTC; None for anything else.
 
     So for Go's zero time, too. An alert whose time cannot be read is an alert all the same: it counts from its receipt.
     """
     try:
         moment = datetime.fromisoformat(text_of(value))
-    except ValueError:
+        return moment.astimezone(UTC) if moment.tzinfo is not None and moment.year > _ZERO_YEAR else None
+    except (ValueError, OverflowError):
         return None
-    return moment if moment.tzinfo is not None and moment.year > _ZERO_YEAR else None
 
 
 def verify_authorization(delivery: Delivery, secret: str, _now: datetime) -> None:

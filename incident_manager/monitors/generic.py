@@ -19,7 +19,7 @@ from incident_manager.errors import AuthenticationFailed
 from incident_manager.monitors.base import ALERTS_LIMIT, Delivery, Monitor, ReadAlert, Reading
 from incident_manager.rules.dedup import AlertStatus
 from incident_manager.rules.incident_type import IncidentType
-from incident_manager.schemas.base import Instant, Link
+from incident_manager.schemas.base import Instant, Link, in_utc
 from incident_manager.schemas.decoding import decode
 
 MESSAGE_ID: Final = "webhook-id"
@@ -46,6 +46,9 @@ class _Alert(msgspec.Struct, kw_only=True):
     runbook_url: str | None = None
     links: list[_Link | str] = msgspec.field(default_factory=list)
     occurred_at: Instant | None = None
+
+    def __post_init__(self) -> None:
+        in_utc(self, "occurred_at")
 
 
 _Alerts = Annotated[list[_Alert], Meta(max_length=ALERTS_LIMIT)]

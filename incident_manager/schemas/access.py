@@ -6,7 +6,7 @@ from uuid import UUID
 from msgspec import UNSET, Struct, UnsetType
 
 from incident_manager.rules.access import Role
-from incident_manager.schemas.base import Instant, ResourceName
+from incident_manager.schemas.base import Instant, ResourceName, in_utc
 
 
 class KeyIn(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -16,6 +16,10 @@ class KeyIn(Struct, kw_only=True, forbid_unknown_fields=True):
     role: Role
     expires_at: Instant | None = None
 
+    def __post_init__(self) -> None:
+        """Bring the instant to UTC."""
+        in_utc(self, "expires_at")
+
 
 class KeyPatch(Struct, kw_only=True, forbid_unknown_fields=True):
     """What may be changed of a valid key; what is left out stays, and so does the key itself."""
@@ -23,6 +27,10 @@ class KeyPatch(Struct, kw_only=True, forbid_unknown_fields=True):
     name: ResourceName | UnsetType = UNSET
     role: Role | UnsetType = UNSET
     expires_at: Instant | None | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        """Bring the instant to UTC."""
+        in_utc(self, "expires_at")
 
 
 class KeyOut(Struct, kw_only=True, frozen=True):

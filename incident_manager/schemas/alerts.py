@@ -21,6 +21,7 @@ from incident_manager.schemas.base import (
     Services,
     Text,
     Title,
+    in_utc,
 )
 
 DedupKey = Annotated[str, Meta(min_length=1, max_length=DEDUP_KEY_LIMIT, pattern=NO_NUL)]
@@ -42,6 +43,10 @@ class AlertFields(Struct, kw_only=True, forbid_unknown_fields=True):
     runbook_url: HttpUrl | None = None
     links: Links = field(default_factory=list)
     occurred_at: Instant | None = None
+
+    def __post_init__(self) -> None:
+        """Bring the instant to UTC."""
+        in_utc(self, "occurred_at")
 
 
 class AlertIn(AlertFields, kw_only=True, forbid_unknown_fields=True):

@@ -1,6 +1,6 @@
 """Building blocks of the wire: bounded texts, the problem document, the plain result of a list."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct
@@ -67,3 +67,16 @@ class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True):
     errors: list[FieldProblem] | None = None
     allowed: list[str] | None = None
     incident_id: str | None = None
+
+
+def in_utc(given: Struct, name: str) -> None:
+    """Bring an instant of an input to UTC; for its `__post_init__`, which makes of a ValueError one that names the field.
+
+    At the ends of the calendar other zones hold moments that UTC has no year for.
+    """
+    moment = getattr(given, name)
+    if isinstance(moment, datetime):
+        try:
+            setattr(given, name, moment.astimezone(UTC))
+        except OverflowError as error:
+            raise ValueError(f"the year of field `{name}` is not in 1 to 9999 in UTC") from error

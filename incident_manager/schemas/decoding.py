@@ -27,7 +27,7 @@ _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _STEP: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _PATH: Final = re.compile(r"^(?P<what>.*?)(?: - at `(?P<key>key` in `)?\$(?P<path>.*)`)?$", re.DOTALL)
-_FIELD: Final = re.compile(r"(?:unknown|required) field `(?P<name>[^`]*)`")
+_FIELD: Final = re.compile(r"field `(?P<name>[^`]*)`")
 
 T = TypeVar("T")
 

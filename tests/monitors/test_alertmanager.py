@@ -84,7 +84,9 @@ def test_without_fingerprint_and_labels_there_is_no_identity_that_all_would_shar
     assert one({"labels": labels}).dedup_key is None
 
 
-@pytest.mark.parametrize("start", [None, "", "soon", 5, {}, "0001-01-01T00:00:00Z", "2026-03-01T12:00:00"])
+@pytest.mark.parametrize(
+    "start", [None, "", "soon", 5, {}, "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-01:00", "2026-03-01T12:00:00"]
+)
 def test_a_time_that_is_none_leaves_the_alert_without_one(start: Any) -> None:
     assert one({"startsAt": start}).occurred_at is None
 

@@ -79,6 +79,7 @@ def test_what_it_does_not_know_it_passes_over() -> None:
         ({"title": "t", "status": "ok"}, "status"),
         ({"title": "t", "alert_type": "Other"}, "alert_type"),
         ({"title": "t", "occurred_at": "2026-03-01T12:00:00"}, "occurred_at"),
+        ([{"title": "t"}, {"title": "t", "occurred_at": "9999-12-31T23:59:59-01:00"}], "[1].occurred_at"),
         ({"title": "t", "labels": []}, "labels"),
     ],
 )
