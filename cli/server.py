@@ -22,6 +22,7 @@ from incident_manager.errors import StartRefused, inner
 from incident_manager.settings import Settings, export
 
 _APPLICATION: Final = "incident_manager.asgi:app"
+_BACKLOG: Final = 2_048
 _CLOSING_SECONDS: Final = 1.5  # after the last request: unused numbers are given back, connections closed
 _WORKER_SECONDS: Final = 150.0  # longer than a start waits for another one's migration
 
@@ -85,7 +86,8 @@ def serve_alone(settings: Settings, listener: socket.socket) -> None:
     async def live() -> None:
         with _stopped_by_signals(server):
             async with asyncio.timeout(None) as limit, application.lifespan():
-                await _answer(server, listener, settings)
+                _listen(listener, settings)
+                await server.serve([listener])
                 limit.reschedule(asyncio.get_running_loop().time() + _CLOSING_SECONDS)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -109,6 +111,7 @@ def serve_with_workers(settings: Settings, listener: socket.socket, flags: Mappi
     Raises StartRefused.
     """
     asyncio.run(_prepare(settings))
+    _listen(listener, settings)
     export(flags)
     config = _config(_APPLICATION, settings, lifespan="on", workers=settings.server.workers)
     supervisor = _Supervisor(config, [listener], settings)
@@ -125,10 +128,14 @@ async def _prepare(settings: Settings) -> None:
         await database.close()
 
 
-async def _answer(server: _Server, listener: socket.socket, settings: Settings) -> None:
+def _listen(listener: socket.socket, settings: Settings) -> None:
+    """Listen, here: uvloop would say nothing where another process bound the same port and listened first.
+
+    Raises StartRefused.
+    """
     try:
-        await server.serve([listener])
-    except OSError as error:  # another process bound the same port and listened first
+        listener.listen(_BACKLOG)
+    except OSError as error:
         raise StartRefused(f"server.port: cannot listen on {_address(settings)}: {error.strerror}") from error
 
 
@@ -155,6 +162,7 @@ def _config(application: Any, settings: Settings, **more: Any) -> uvicorn.Config
         loop="uvloop",
         http="httptools",
         ws="none",
+        backlog=_BACKLOG,
         log_config=None,
         log_level="warning",
         access_log=False,

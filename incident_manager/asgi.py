@@ -1,13 +1,18 @@
 """What an ASGI server imports: `app`, from the settings of the environment."""
 
+import asyncio
 import functools
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, Final
+
+from loguru import logger
 
 from incident_manager import log
 from incident_manager.app import create_app
 from incident_manager.errors import StartRefused, inner
 from incident_manager.settings import load
+
+CLOSING_SECONDS: Final = 1.5  # after the last request: unused numbers are given back, connections closed
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -42,7 +47,7 @@ async def _live(application: Application, scope: Message, receive: Receive, send
             await send(message)
 
     try:
-        await application(scope, receive, hold)
+        await _close_in_time(application, scope, receive, hold)
     except BaseExceptionGroup as group:  # the framework's own task group is around everything that starts
         if refused := inner(group):
             for failure in failures:
@@ -51,6 +56,30 @@ async def _live(application: Application, scope: Message, receive: Receive, send
     finally:
         for failure in failures:
             await send(failure)
+
+
+async def _close_in_time(application: Application, scope: Message, receive: Receive, send: Send) -> None:
+    """Give closing CLOSING_SECONDS; where the database hangs it is left, and the server ends in order."""
+    limit = asyncio.timeout(None)
+
+    async def start_the_limit() -> Message:
+        message = await receive()
+        if message["type"] == "lifespan.shutdown":
+            limit.reschedule(asyncio.get_running_loop().time() + CLOSING_SECONDS)
+        return message
+
+    async def send_in_time(message: Message) -> None:
+        if not limit.expired():
+            await send(message)
+
+    try:
+        async with limit:
+            await application(scope, start_the_limit, send_in_time)
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        logger.warning("left without closing: the database does not answer")
+        await send({"type": "lifespan.shutdown.complete"})
 
 
 try:

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
-from cli import access
+from cli import access, local
 from cli.main import main
 from incident_manager.settings import Settings, load
 from tests.cli.database import first_start, rows
@@ -143,8 +143,6 @@ def test_a_file_that_is_not_there_is_refused_and_not_made(tmp_path: Path) -> Non
 def test_whoever_runs_the_command_is_named_also_where_the_machine_knows_no_name(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from cli import local
-
     assert local._user()
     monkeypatch.setattr("os.getuid", lambda: 4_000_000_000)
     assert local._user() == "uid 4000000000"

@@ -152,6 +152,13 @@ def test_a_file_that_the_system_refuses_is_named(tmp_path: Path) -> None:
     assert "data" in line
 
 
+def test_what_the_system_refuses_is_said_without_a_trace(run: CommandLine) -> None:
+    """Linux's /proc/self/mem can be opened, and not read from its beginning."""
+    refused = run("integrations", "create", "a", "--monitor", "generic", "--signing-secret-file", "/proc/self/mem")
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert refused.stderr == "incident-manager: the system: Input/output error\n"
+
+
 def test_the_module_is_the_command_line() -> None:
     shown = subprocess.run([*COMMAND, "--version"], env=environment(), capture_output=True, text=True, check=True)
     assert shown.stdout.startswith("incident-manager, version ")
