@@ -156,10 +156,12 @@ def load(flags: Mapping[str, object] | None = None) -> Settings:
 
 
 def export(flags: Mapping[str, object]) -> None:
-    """Put flags into the environment, where the server's worker processes find them."""
+    """Put flags into the environment, where the server's worker processes find them, in place of what was there."""
     for key, value in flags.items():
         if value is not None:
             name = PREFIX + key.replace(".", "__").upper()
+            for spelling in [other for other in os.environ if other.upper() in {name, f"{name}_FILE"}]:
+                del os.environ[spelling]
             os.environ[name] = value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 

@@ -139,6 +139,17 @@ def test_flags_reach_the_processes_that_the_server_starts(monkeypatch: pytest.Mo
     assert load().database.migrate is False
 
 
+def test_a_flag_takes_the_place_of_whatever_the_environment_says(
+    tmp_path: Path, environment: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "host"
+    path.write_text("localhost")
+    environment(SERVER__HOST_FILE=str(path), Server__Port="1")
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    export({"server.host": "127.0.0.1", "server.port": 2})
+    assert (load().server.host, load().server.port) == ("127.0.0.1", 2)
+
+
 # --- refusals ------------------------------------------------------------------------------------------------------------
 
 
