@@ -237,7 +237,9 @@ def bare_engine(url: str, **options: Any) -> AsyncEngine:
     """Return an engine that opens a connection each time it is asked and adds nothing to it: for what works on the schema."""
     parsed = async_url(url)
     if parsed.get_backend_name() == "sqlite":
-        return create_async_engine(parsed, poolclass=NullPool, **options)
+        engine = create_async_engine(parsed, poolclass=NullPool, **options)
+        event.listen(engine.sync_engine, "do_connect", _try_to_open)
+        return engine
     connect = partial(asyncpg.connect, url, timeout=_CONNECT_SECONDS)
     return create_async_engine(parsed, poolclass=NullPool, async_creator=connect, **options)
 
@@ -258,6 +260,7 @@ def _sqlite_engine(url: URL, settings: DatabaseSettings, begin: str, *, pool_siz
         connect_args={"timeout": settings.wait_seconds},
     )
     reads_only = begin == "BEGIN"
+    event.listen(engine.sync_engine, "do_connect", _try_to_open)
 
     @event.listens_for(engine.sync_engine, "connect")
     def _connect(connection: Any, _record: object) -> None:
@@ -286,6 +289,14 @@ def _sqlite_engine(url: URL, settings: DatabaseSettings, begin: str, *, pool_siz
         connection.exec_driver_sql(begin)
 
     return engine
+
+
+def _try_to_open(_dialect: object, _record: object, arguments: Any, options: Any) -> None:
+    """Fail here where a file cannot be opened: aiosqlite starts a thread first, and nobody waits for its end if that fails.
+
+    It then tells a loop that may be closed by now, and prints a trace: after a start that was refused in one sentence.
+    """
+    sqlite3.connect(*arguments, **options).close()
 
 
 def _postgresql_engine(url: str, settings: DatabaseSettings) -> AsyncEngine:

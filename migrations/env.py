@@ -41,7 +41,6 @@ def migrate(connection: sa.Connection) -> None:
         target_metadata=Base.metadata,
         render_as_batch=True,
         transaction_per_migration=True,
-        transactional_ddl=True,  # SQLite can, with a BEGIN of our own; Alembic assumes that it cannot
         compare_type=True,
         on_version_apply=check_references,
     )

@@ -3,6 +3,8 @@
 import asyncio
 import sqlite3
 import sys
+import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy import func, select
 
 from incident_manager.clock import SystemClock
-from incident_manager.db import SQLITE_READERS, Database, Session, async_url
+from incident_manager.db import SQLITE_READERS, Database, Session, async_url, bare_engine
 from incident_manager.errors import Conflict, Unavailable
 from incident_manager.ids import new_id
 from incident_manager.models.access import Tenant
@@ -136,10 +138,8 @@ async def test_a_postgresql_address_may_say_what_libpq_knows(database_url: str, 
     await database.close()
 
 
-async def test_times_of_day_and_planner_are_set_on_each_connection(database: Database) -> None:
-    if database.is_sqlite:
-        pytest.skip("settings of PostgreSQL")
-
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_zone_and_planner_are_set_on_each_connection(database: Database) -> None:
     async def shown(session: Session) -> list[str]:
         wanted = ("timezone", "jit", "application_name")
         return [str(await session.scalar(sa.text(f"SHOW {name}"))) for name in wanted]
@@ -208,3 +208,21 @@ async def test_folding_case_knows_more_than_ascii(database: Database) -> None:
         return await session.scalar(select(func.casefold("ÄRGER"))), await session.scalar(select(func.casefold(None)))
 
     assert await database.read(fold, tenant_id=None) == ("ärger", None)
+
+
+@pytest.mark.parametrize(
+    "open_it", [lambda url: Database(url, load().database).engine, bare_engine], ids=["pool", "bare"]
+)
+async def test_a_file_that_cannot_be_opened_starts_no_thread(tmp_path: Path, open_it: Any) -> None:
+    """A thread that outlives the loop prints a trace when it ends: after a start that was refused in one sentence."""
+    before, engine = set(threading.enumerate()), open_it(f"sqlite:///{tmp_path / 'nowhere' / 'incidents.db'}")
+    started: list[str] = []
+    threading.setprofile(lambda frame, *_: started.append(frame.f_code.co_name))
+    try:
+        with pytest.raises(sa.exc.OperationalError, match="unable to open"):
+            await engine.connect()
+    finally:
+        threading.setprofile(None)
+    assert "_connection_worker_thread" not in started
+    assert set(threading.enumerate()) <= before
+    await engine.dispose()

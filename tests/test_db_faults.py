@@ -5,6 +5,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -192,6 +193,14 @@ async def test_a_database_that_cannot_be_reached_is_told_at_once(url: str) -> No
     database = Database(url, load().database)
     assert await unavailable_after(names(database)) < AWHILE
     assert await unavailable_after(add(database, "a")) < AWHILE
+    await database.close()
+
+
+async def test_a_file_that_is_no_database_is_told_at_once_and_let_go(tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("Dear database, " * 100)
+    database = Database(f"sqlite:///{tmp_path / 'letter.txt'}", load().database)
+    for _ in range(10):
+        assert await unavailable_after(names(database)) < AWHILE
     await database.close()
 
 

@@ -11,7 +11,7 @@ from incident_manager import migrate
 from incident_manager.errors import StartRefused
 from incident_manager.models import Base
 from incident_manager.models.types import UtcDateTime
-from tests.migrations.scripts import NEXT, config, with_one_more
+from tests.migrations.scripts import NEXT, add, config, with_one_more
 from tests.migrations.test_versions import on
 
 
@@ -121,8 +121,7 @@ async def test_what_the_database_says_of_a_failing_migration_is_told_in_a_senten
 
 def test_migrations_with_two_heads_are_seen(tmp_path: Path) -> None:
     scripts = with_one_more(tmp_path, "pass")
-    other = (scripts / "versions" / f"{NEXT}_more.py").read_text().replace(NEXT, "2099_01_02_0000")
-    (scripts / "versions" / "2099_01_02_0000_other.py").write_text(other)
+    add(scripts, "2099_01_02_0000", "pass", after=migrate.head())
     with pytest.raises(StartRefused, match="have 2 heads"):
         migrate.only_head(config(scripts, ""))
 

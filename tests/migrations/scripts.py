@@ -20,19 +20,24 @@ def with_one_more(folder: Path, upgrade: str, downgrade: str = "pass") -> Path:
     """Copy the migrations into a folder and add one whose functions hold these statements; return the folder."""
     scripts = folder / "migrations"
     shutil.copytree(packaged_file("migrations"), scripts, ignore=shutil.ignore_patterns("__pycache__"))
+    add(scripts, NEXT, upgrade, downgrade, after=migrate.head())
+    return scripts
+
+
+def add(scripts: Path, version: str, upgrade: str, downgrade: str = "pass", *, after: str) -> None:
+    """Add a migration of that version after another one."""
     lines = [
         '"""One more."""',
         "import pathlib, time",
         "import sqlalchemy as sa",
         "from alembic import op",
-        f"revision, down_revision, branch_labels, depends_on = {NEXT!r}, {migrate.head()!r}, None, None",
+        f"revision, down_revision, branch_labels, depends_on = {version!r}, {after!r}, None, None",
         "def upgrade():",
         *(f"    {line}" for line in upgrade.splitlines()),
         "def downgrade():",
         *(f"    {line}" for line in downgrade.splitlines()),
     ]
-    (scripts / "versions" / f"{NEXT}_more.py").write_text("\n".join(lines) + "\n")
-    return scripts
+    (scripts / "versions" / f"{version}_more.py").write_text("\n".join(lines) + "\n")
 
 
 def config(scripts: Path, url: str) -> Config:

@@ -17,7 +17,7 @@ from incident_manager.db import bare_engine
 from incident_manager.errors import StartRefused
 from incident_manager.models import Base
 from incident_manager.settings import packaged_file
-from tests.migrations.scripts import NEXT, config, with_one_more
+from tests.migrations.scripts import NEXT, add, config, with_one_more
 from tests.models.filled import fill, snapshot
 
 SCRIPTS = sorted((packaged_file("migrations") / "versions").glob("*.py"))
@@ -133,6 +133,16 @@ async def test_a_migration_that_orphans_rows_is_refused_and_undone(filled_url: s
         await asyncio.to_thread(command.upgrade, config(scripts, filled_url), "head")
     assert await rows(filled_url) == before
     assert await migrate.current(filled_url) == migrate.head()
+
+
+async def test_a_migration_that_fails_does_not_undo_the_one_before_it(filled_url: str, tmp_path: Path) -> None:
+    scripts = with_one_more(tmp_path, "op.add_column('tenants', sa.Column('motto', sa.Text()))")
+    fails = "op.add_column('tenants', sa.Column('mood', sa.Text()))\nop.execute('SELECT nonsense')"
+    add(scripts, "2099_01_02_0000", fails, after=NEXT)
+    with pytest.raises(sa.exc.DBAPIError, match="nonsense"):
+        await asyncio.to_thread(command.upgrade, config(scripts, filled_url), "head")
+    assert await migrate.current(filled_url) == NEXT
+    assert (await columns(filled_url, "tenants"))[-2:] == ["next_incident_number", "motto"]
 
 
 @pytest.mark.parametrize("half", ["op.add_column('tenants', sa.Column('motto', sa.Text()))", ADDS_AND_REBUILDS])

@@ -70,6 +70,13 @@ async def test_what_was_promised_and_not_used_goes_to_the_next(database: Databas
     assert await take(numbers, tenant_id, 1) == [3]
 
 
+async def test_promises_that_nobody_uses_take_no_further_block(database: Database, tenant_id: UUID) -> None:
+    numbers = IncidentNumbers(database)
+    for _ in range(20):
+        await take(numbers, tenant_id, 10, used=0)
+    assert await next_in_table(database) == BLOCK + 1
+
+
 async def test_what_a_failed_transaction_used_is_a_gap_and_what_it_did_not_use_is_none(
     database: Database, tenant_id: UUID
 ) -> None:
