@@ -18,6 +18,7 @@ IncidentManagerError
   StartRefused              the process must not start; its text says what to change
     SettingsInvalid         a setting is unknown, misplaced or wrong
     PluginMisfit            a plug-in's file does not define what its folder asks for
+  BackupFailed              no backup was made; its text says why
 """
 
 from collections.abc import Sequence
@@ -190,6 +191,10 @@ class SettingsInvalid(StartRefused):
 
 class PluginMisfit(StartRefused):
     """A file in a plug-in folder does not define the attribute its folder asks for."""
+
+
+class BackupFailed(IncidentManagerError):
+    """No backup was made, and nothing is left of it; the text says why."""
 
 
 def inner(group: BaseExceptionGroup[BaseException]) -> IncidentManagerError | OSError | None:

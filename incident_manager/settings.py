@@ -181,6 +181,11 @@ def client_key() -> str | None:
     return os.environ.get(f"{PREFIX}API_KEY")
 
 
+def environment_of_child(more: Mapping[str, str]) -> dict[str, str]:
+    """Return this process's environment and what is added to it, for another's program: our secrets are not its business."""
+    return {name: value for name, value in os.environ.items() if not name.upper().startswith(PREFIX)} | dict(more)
+
+
 def _sources(flags: Mapping[str, object]) -> Iterator[_Source]:
     yield _file(packaged_file("settings.toml"))
     if chosen := os.environ.get(f"{PREFIX}SETTINGS"):

@@ -24,7 +24,9 @@ def provide_units(request: Request[Any, Any, Any]) -> Units:
 
 Cursor = Annotated[
     str | None,
-    QueryParameter(max_length=CURSOR_LIMIT, description="`next_cursor` of the page before"),
+    QueryParameter(
+        max_length=CURSOR_LIMIT, pattern=r"^[A-Za-z0-9_-]*(?![\s\S])", description="`next_cursor` of the page before"
+    ),
 ]
 PageSize = Annotated[int, QueryParameter(ge=1, le=100, description="rows a page, 1 to 100")]
 IfMatch = Annotated[

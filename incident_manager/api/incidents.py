@@ -25,7 +25,7 @@ from incident_manager.rules.incident_type import IncidentType
 from incident_manager.rules.lifecycle import IncidentState
 from incident_manager.rules.severity import Severity
 from incident_manager.schemas.alerts import AlertPage
-from incident_manager.schemas.base import Instant
+from incident_manager.schemas.base import LABEL_KEY_LIMIT, LABEL_VALUE_LIMIT, NAME_LIMIT, NO_NUL, Instant
 from incident_manager.schemas.incidents import (
     AcknowledgeIn,
     CloseIn,
@@ -45,7 +45,16 @@ PAGE_LIMIT: Final = 10_000
 WORDS_LIMIT: Final = 10
 
 Reference = Annotated[str, PathParameter(max_length=64, description="the incident's id or number")]
-Texts = Annotated[list[Annotated[str, Meta(max_length=1_300)]] | None, QueryParameter(max_items=50)]
+Texts = Annotated[
+    list[Annotated[str, Meta(max_length=NAME_LIMIT, pattern=NO_NUL)]] | None, QueryParameter(max_items=50)
+]
+Pair = Annotated[
+    str, Meta(max_length=LABEL_KEY_LIMIT + 1 + LABEL_VALUE_LIMIT, pattern=r"^[^\x00]+:[^:\x00]*(?![\s\S])")
+]
+Pairs = Annotated[list[Pair] | None, QueryParameter(max_items=50, description="key:value, split at the last colon")]
+Words = Annotated[
+    str | None, QueryParameter(max_length=200, pattern=NO_NUL, description="words of title and description, at most 10")
+]
 # text here, because the framework's reading of a query also takes numbers for times
 Moment = Annotated[
     str | None, QueryParameter(max_length=40, description="RFC 3339, with a zone", schema_extra={"format": "date-time"})
@@ -92,9 +101,9 @@ class IncidentController(Controller):
         types: FromQuery[list[IncidentType] | None] = None,
         assignees: Texts = None,
         services: Texts = None,
-        labels: Texts = None,
+        labels: Pairs = None,
         active_only: FromQuery[bool] = False,
-        q: Annotated[str | None, QueryParameter(max_length=200, description="words of title and description")] = None,
+        q: Words = None,
         since: Moment = None,
         until: Moment = None,
         sort: FromQuery[IncidentSort] = IncidentSort.CREATED_LAST,
@@ -113,7 +122,7 @@ class IncidentController(Controller):
             types=types or [],
             assignees=assignees or [],
             services=services or [],
-            labels=[_label(text) for text in labels or []],
+            labels=[(key, value) for key, _, value in (pair.rpartition(":") for pair in labels or [])],
             active_only=active_only,
             words=_words(q),
             since=_instant("since", since),
@@ -298,13 +307,6 @@ async def _act(
 
 def _shown(incident: IncidentOut) -> Response[IncidentOut]:
     return Response(incident, headers={"ETag": versions.etag(incident.version)}, status_code=200)
-
-
-def _label(text: str) -> tuple[str, str]:
-    key, colon, value = text.rpartition(":")
-    if not colon or not key:
-        raise ValidationFailed.of("labels", "must be key:value")
-    return key, value
 
 
 def _words(q: str | None) -> list[str]:

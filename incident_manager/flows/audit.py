@@ -20,4 +20,4 @@ async def list_entries(unit: Unit, cursor: str | None, limit: int, vault: Vault)
     last = found[limit - 1] if len(found) > limit else None
     following = paging.seal(vault, unit.tenant_id, "audit", Position("", str(last.id))) if last else None
     shown = [AuditOut(**{name: getattr(entry, name) for name in AuditOut.__struct_fields__}) for entry in found[:limit]]
-    return AuditPage(audit=shown, next_cursor=following)
+    return AuditPage(audit=shown, total=await store.count_entries(unit.session), next_cursor=following)

@@ -82,3 +82,10 @@ def acknowledge(present: IncidentState) -> Move:
     if present is IncidentState.DETECTED:
         return Move(Step.MOVED, "Detected to Triaged")
     return Move(Step.UNCHANGED, f"stays {present}")
+
+
+def reopen(present: IncidentState) -> Move:
+    """Decide what taking an incident up again does: ended ones go on as Investigating, what has not ended refuses."""
+    if is_active(present) and present is not IncidentState.INVESTIGATING:
+        return Move(Step.REFUSED, f"{present} has not ended", ALLOWED[present])
+    return move(present, IncidentState.INVESTIGATING)

@@ -26,7 +26,8 @@ class AuditOut(Struct, kw_only=True, frozen=True):
 
 
 class AuditPage(Struct, kw_only=True, frozen=True):
-    """Changes, newest first."""
+    """Changes, newest first; `total` is exact up to 10,000 and stays there."""
 
     audit: list[AuditOut]
+    total: int
     next_cursor: str | None

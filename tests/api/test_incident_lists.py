@@ -100,22 +100,12 @@ async def test_what_each_filter_finds(listed: World) -> None:
     assert {query: await found(listed, query) for query, _ in QUERIES} == dict(QUERIES)
 
 
-SORTED = {
-    "created_at": "abcdef",
-    "number": "abcdef",
-    "last_seen_at": "abcdef",
-    "severity": "abcdef",
-    "-severity": "fedcba",
-}
-
-
-@pytest.mark.parametrize("sort", IncidentSort)
-async def test_every_sort_orders_both_ways_and_ties_by_age(listed: World, sort: str) -> None:
-    incidents = await listed.incidents(sort=sort)
-    name, sign = sort.lstrip("-"), -1 if sort.startswith("-") else 1
-    keys = [(incident[name], incident["number"]) for incident in incidents]
-    assert keys == sorted(keys, reverse=sign < 0)
-    assert len(keys) == len(MADE)
+async def test_every_sort_orders_both_ways_and_ties_by_age(listed: World) -> None:
+    for sort in IncidentSort:
+        name, sign = sort.lstrip("-"), -1 if sort.startswith("-") else 1
+        keys = [(incident[name], incident["number"]) for incident in await listed.incidents(sort=sort)]
+        assert keys == sorted(keys, reverse=sign < 0), sort
+        assert len(keys) == len(MADE)
 
 
 async def pages(world: World, **query: Any) -> AsyncIterator[list[int]]:
@@ -129,13 +119,13 @@ async def pages(world: World, **query: Any) -> AsyncIterator[list[int]]:
         cursor = {"cursor": page["next_cursor"]}
 
 
-@pytest.mark.parametrize("sort", IncidentSort)
-@pytest.mark.parametrize("size", [1, 2, 4, 6])
-async def test_the_pages_of_a_sort_are_the_whole_list(listed: World, sort: str, size: int) -> None:
-    whole = [incident["number"] for incident in await listed.incidents(sort=sort)]
-    read = [page async for page in pages(listed, sort=sort, page_size=size)]
-    assert [number for page in read for number in page] == whole
-    assert {len(page) for page in read[:-1]} <= {size}
+async def test_the_pages_of_every_sort_are_the_whole_list(listed: World) -> None:
+    for sort in IncidentSort:
+        whole = [incident["number"] for incident in await listed.incidents(sort=sort)]
+        for size in (1, 2, 4, 6):
+            read = [page async for page in pages(listed, sort=sort, page_size=size)]
+            assert [number for page in read for number in page] == whole, (sort, size)
+            assert {len(page) for page in read[:-1]} <= {size}
 
 
 async def test_numbered_pages_are_the_whole_list_too(listed: World) -> None:
@@ -162,13 +152,11 @@ async def test_a_page_says_which_it_is(listed: World) -> None:
     assert (page["total"], page["page"], page["page_size"], page["total_capped"]) == (4, 1, 4, False)
 
 
-@pytest.mark.parametrize(("limit", "total", "capped"), [(5, 5, True), (6, 6, False), (7, 6, False)])
-async def test_the_total_is_exact_up_to_a_limit(
-    listed: World, monkeypatch: pytest.MonkeyPatch, limit: int, total: int, capped: bool
-) -> None:
-    monkeypatch.setattr(incident_lists, "COUNT_LIMIT", limit)
-    page = await listed.get("/v1/incidents", page_size=2)
-    assert (page["total"], page["total_capped"]) == (total, capped)
+async def test_the_total_is_exact_up_to_a_limit(listed: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for limit, total, capped in ((5, 5, True), (6, 6, False), (7, 6, False)):
+        monkeypatch.setattr(incident_lists, "COUNT_LIMIT", limit)
+        page = await listed.get("/v1/incidents", page_size=2)
+        assert (page["total"], page["total_capped"]) == (total, capped)
 
 
 def test_the_limit_is_ten_thousand() -> None:
@@ -196,7 +184,7 @@ BAD = {
     "until": ["tomorrow", "1772366400.5"],
     "labels": ["team", ":db", ""],
     "q": ["x" * 201, "%20".join("abcdefghijk")],
-    "sources": ["x" * 1_301],
+    "sources": ["x" * 256],
 }
 
 
@@ -237,11 +225,11 @@ async def test_a_page_number_and_a_cursor_exclude_each_other(listed: World) -> N
     assert fields(await listed.http.get(f"/v1/incidents?page=1&cursor={cursor}")) == ["page"]
 
 
-@pytest.mark.parametrize("path", ["/v1/alerts", "/v1/keys", "/v1/audit", "/v1/integrations", "/v1/incidents/1/alerts"])
-async def test_the_other_lists_are_bounded_alike(listed: World, path: str) -> None:
-    for size in ("0", "-1", "101", "x", str(10**20)):
-        assert fields(await listed.http.get(f"{path}?page_size={size}")) == ["page_size"]
-    assert fields(await listed.http.get(f"{path}?cursor=x")) == ["cursor"]
+async def test_the_other_lists_are_bounded_alike(listed: World) -> None:
+    for path in ("/v1/alerts", "/v1/keys", "/v1/audit", "/v1/integrations", "/v1/incidents/1/alerts"):
+        for size in ("0", "-1", "101", "x", str(10**20)):
+            assert fields(await listed.http.get(f"{path}?page_size={size}")) == ["page_size"]
+        assert fields(await listed.http.get(f"{path}?cursor=x")) == ["cursor"]
 
 
 async def test_an_empty_list_is_a_list(world: World) -> None:

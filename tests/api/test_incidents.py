@@ -193,7 +193,6 @@ async def test_reopening_leads_to_investigating(world: World, present: IncidentS
     assert (await act(world, incident, "reopen", {"reason": "it is back"}))["state"] == "Investigating"
 
 
-@pytest.mark.xfail(reason="flows/incidents/requests.py: reopen moves what never ended, too")
 @pytest.mark.parametrize("present", [S.DETECTED, S.TRIAGED, S.REMEDIATING])
 async def test_what_has_not_ended_cannot_be_reopened(world: World, present: IncidentState) -> None:
     incident = await opened(world, present)

@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 
-from incident_manager.rules.lifecycle import ALLOWED, IncidentState, Step, acknowledge, is_active, move
+from incident_manager.rules.lifecycle import ALLOWED, IncidentState, Step, acknowledge, is_active, move, reopen
 
 S = IncidentState
 STEPS = {
@@ -51,3 +51,18 @@ def test_an_acknowledgement_moves_only_what_was_just_detected(present: IncidentS
 
 def test_what_is_resolved_or_closed_is_not_active() -> None:
     assert [state for state in S if not is_active(state)] == [S.RESOLVED, S.CLOSED]
+
+
+@pytest.mark.parametrize(
+    ("present", "step"),
+    [
+        (S.DETECTED, Step.REFUSED),
+        (S.TRIAGED, Step.REFUSED),
+        (S.INVESTIGATING, Step.UNCHANGED),
+        (S.REMEDIATING, Step.REFUSED),
+        (S.RESOLVED, Step.REOPENED),
+        (S.CLOSED, Step.REOPENED),
+    ],
+)
+def test_only_what_has_ended_is_reopened(present: IncidentState, step: Step) -> None:
+    assert reopen(present).step is step

@@ -79,7 +79,19 @@ def go(unit: Unit, incident: Incident, target: IncidentState, by: str, reason: s
 
     Raises InvalidTransition where the table of moves says no.
     """
-    move = _allowed(lifecycle.move(incident.state, target))
+    return _go(unit, incident, _allowed(lifecycle.move(incident.state, target)), target, by=by, reason=reason)
+
+
+def reopen(unit: Unit, incident: Incident, by: str, reason: str) -> bool:
+    """Take up an incident that has ended; one that is being investigated already stays as it is.
+
+    Raises InvalidTransition where it has not ended.
+    """
+    move = _allowed(lifecycle.reopen(incident.state))
+    return _go(unit, incident, move, IncidentState.INVESTIGATING, by=by, reason=reason)
+
+
+def _go(unit: Unit, incident: Incident, move: Move, target: IncidentState, *, by: str, reason: str) -> bool:
     if move.step is Step.UNCHANGED:
         return False
     before, data = incident.state, {}
@@ -107,7 +119,7 @@ def go(unit: Unit, incident: Incident, target: IncidentState, by: str, reason: s
 def _clear_end(incident: Incident) -> dict[str, object]:
     """Take the end off an incident that goes on, and return it for the timeline, where it is kept."""
     kept: dict[str, object] = {
-        "resolved_at": incident.resolved_at.isoformat() if incident.resolved_at else None,
+        "resolved_at": incident.resolved_at,
         "resolved_by": incident.resolved_by,
         "resolution_method": incident.resolution_method,
         "root_cause": incident.root_cause,

@@ -128,9 +128,7 @@ async def reopen(unit: Unit, reference: str, reason: str) -> IncidentOut:
     """
 
     def apply(incident: Incident) -> None:
-        if incident.state is IncidentState.INVESTIGATING:
-            return
-        moves.go(unit, incident, IncidentState.INVESTIGATING, unit.actor.name, reason)
+        moves.reopen(unit, incident, unit.actor.name, reason)
 
     return await _changed(unit, reference, action="reopen", apply=apply, moves_activity=True)
 

@@ -214,7 +214,7 @@ class Batch:
         if plan.decision.reason is Reason.OUT_OF_ORDER and plan.incident_id is not None:
             incident, report = self._incidents[plan.incident_id], plan.submission.report
             told = f"a late {report.status} message changed nothing"
-            data = {"alert_id": str(plan.submission.id), "occurred_at": report.occurred_at.isoformat()}
+            data = {"alert_id": str(plan.submission.id), "occurred_at": report.occurred_at}
             note(self._unit, incident, Event.OUT_OF_ORDER, plan.decision.reason, told, **data)
         return Outcome(plan.decision, None, 0)
 
