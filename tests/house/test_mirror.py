@@ -10,6 +10,7 @@ COVERED_BY = {
     "app": "stories/test_alert_to_incident.py",
     "asgi": "cli/test_serve.py",
     "batch": "flows/test_deduplication.py",
+    "dedup_keys": "flows/test_deduplication.py",
     "dependencies": "api/test_openapi.py",
     "errors": "api/test_problems.py",
     "guards": "api/test_policies.py",

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from msgspec import UNSET
 
 from incident_manager.errors import Conflict
-from incident_manager.flows import keys, versions
+from incident_manager.flows import dedup_keys, versions
 from incident_manager.flows.incidents import moves
 from incident_manager.flows.incidents.opening import Draft, open_incident
 from incident_manager.flows.incidents.views import plain, view
@@ -45,8 +45,10 @@ async def create(unit: Unit, wanted: IncidentIn, policy: DedupPolicy, numbers: N
     mark = fingerprint.of_text(wanted.source, wanted.incident_type, wanted.title, wanted.affected_resources)
     incident_id = new_id()
     report = Report(status=dedup.AlertStatus.FIRING, occurred_at=unit.now, received_at=unit.now)
-    key = (await alert_store.lock_keys(unit.session, [keys.new_row(unit.tenant_id, mark, report, incident_id)]))[mark]
-    known = keys.known_state(key, incident_id)
+    key = (await alert_store.lock_keys(unit.session, [dedup_keys.new_row(unit.tenant_id, mark, report, incident_id)]))[
+        mark
+    ]
+    known = dedup_keys.known_state(key, incident_id)
     decision = dedup.decide(known, report, policy)
     if decision.verdict is not Verdict.OPEN:
         message = "an open incident of this source, type, title and resources exists"
@@ -61,7 +63,7 @@ async def create(unit: Unit, wanted: IncidentIn, policy: DedupPolicy, numbers: N
         **{name: getattr(wanted, name) for name in IncidentIn.__struct_fields__},
     )
     incident = open_incident(unit, draft, decision.reason)
-    keys.save(key, dedup.advance(known, report, decision.verdict, incident_id))
+    dedup_keys.save(key, dedup.advance(known, report, decision.verdict, incident_id))
     record(unit, "create", resource="incident", resource_id=incident.id, before={}, after=plain(incident))
     return view(incident)
 

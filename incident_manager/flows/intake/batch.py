@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from incident_manager.flows import keys
+from incident_manager.flows import dedup_keys
 from incident_manager.flows.incidents import moves
 from incident_manager.flows.incidents.opening import Draft, open_incident
 from incident_manager.flows.intake.submissions import Submission, row
@@ -63,7 +63,7 @@ class Batch:
         for part in parts(submissions):
             outcomes += await self._write_part(part)
         for mark, state in self._states.items():
-            keys.save(self._keys[mark], state)
+            dedup_keys.save(self._keys[mark], state)
         await self._unit.session.flush()
         rows = [alert_row(self._unit, *pair) for pair in zip(submissions, outcomes, strict=True)]
         await alert_store.insert_alerts(self._unit.session, rows)
@@ -75,9 +75,9 @@ class Batch:
             mark = submission.fingerprint
             if mark not in rows:
                 self._first_ids[mark] = new_id()
-                rows[mark] = keys.new_row(self._unit.tenant_id, mark, submission.report, self._first_ids[mark])
+                rows[mark] = dedup_keys.new_row(self._unit.tenant_id, mark, submission.report, self._first_ids[mark])
         self._keys = await alert_store.lock_keys(self._unit.session, list(rows.values()))
-        self._states = {mark: keys.known_state(key, self._first_ids[mark]) for mark, key in self._keys.items()}
+        self._states = {mark: dedup_keys.known_state(key, self._first_ids[mark]) for mark, key in self._keys.items()}
 
     async def _write_part(self, part: Sequence[Submission]) -> list[Outcome]:
         plans = [self._plan(submission) for submission in part]
