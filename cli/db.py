@@ -1,6 +1,10 @@
-"""The database's schema: bring it to a version, say which it is at, compare it with the code."""
+"""The database: bring its schema to a version, say which it is at, compare it with the code; back all of it up."""
 
 import asyncio
+import contextlib
+import signal
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -32,7 +36,7 @@ def _steps(ctx: click.Context, _parameter: click.Parameter, given: str) -> str:
 @click.group("db")
 @local.options
 def db() -> None:
-    """Upgrade, downgrade and check the database's schema."""
+    """Upgrade, downgrade and check the database's schema; back the database up."""
 
 
 @db.command("upgrade")
@@ -70,6 +74,38 @@ def check() -> None:
     local.check_there(found)
     asyncio.run(_check(found))
     output.say("the schema is what this program needs")
+
+
+@db.command("backup")
+@click.argument("file", type=click.Path(dir_okay=False, resolve_path=True, path_type=Path))
+@click.option("--force", is_flag=True, help="Replace FILE where it is there already.")
+@local.options
+def backup(file: Path, force: bool) -> None:
+    """Write the whole database into FILE, while servers go on.
+
+    SQLite: a copy, to be put in the database's place. PostgreSQL: an archive for pg_restore, made by the pg_dump that is
+    installed, which must be of the server's version or newer. The secret is not in it: keep that, too.
+    """
+    from incident_manager import backup as backups
+    from incident_manager.start import SECRET_FILE
+
+    found = local.settings()
+    local.check_there(found)
+    with _terminated_as_interrupted():
+        version = backups.write(found.database_url, file, replace=force)
+    output.say(f"wrote {file}: {file.stat().st_size:,} bytes, schema {version}")
+    secret = "auth.secret" if found.auth.secret else f"auth.secret ({found.data_dir / SECRET_FILE})"
+    output.say(f"keep {secret} as well, in another place: no server starts from this backup without it")
+
+
+@contextlib.contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Let SIGTERM end what runs as Ctrl-C does, so that nothing half made is left; by itself it ends the process at once."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 async def _move(settings: "Settings", way: str, revision: str) -> None:

@@ -85,18 +85,23 @@ async def add_request_id(message: Message, scope: Scope) -> None:
         MutableScopeHeaders.from_message(message)["X-Request-Id"] = request_id(scope)
 
 
-def _answer(request: Request[Any, Any, Any], error: RequestError) -> Response[bytes]:
-    document = {
+def document(error: RequestError, instance: str) -> bytes:
+    """Return an error as a problem document; `instance` is the path that it is about."""
+    members = {
         "type": f"urn:incident-manager:problem:{error.code.lower().replace('_', '-')}",
         "title": error.title,
         "status": error.status,
         "detail": error.detail,
-        "instance": request.scope["path"],
+        "instance": instance,
         "code": error.code,
         **error.extra,
     }
+    return msgspec.json.encode(members)
+
+
+def _answer(request: Request[Any, Any, Any], error: RequestError) -> Response[bytes]:
     return Response(
-        msgspec.json.encode(document),
+        document(error, request.scope["path"]),
         status_code=error.status,
         media_type=PROBLEM_JSON,
         headers=dict(error.headers),
@@ -148,7 +153,7 @@ def _on_defect(request: Request[Any, Any, Any], error: Exception) -> Response[by
     logger.opt(exception=error).error(
         "request failed", error_id=error_id, method=request.method, kind=type(error).__name__
     )
-    document = {
+    members = {
         "type": "urn:incident-manager:problem:internal-error",
         "title": "Internal error",
         "status": 500,
@@ -156,7 +161,7 @@ def _on_defect(request: Request[Any, Any, Any], error: Exception) -> Response[by
         "instance": request.scope["path"],
         "code": "INTERNAL_ERROR",
     }
-    return Response(msgspec.json.encode(document), status_code=500, media_type=PROBLEM_JSON)
+    return Response(msgspec.json.encode(members), status_code=500, media_type=PROBLEM_JSON)
 
 
 HANDLERS: Final[ExceptionHandlersMap] = {
