@@ -84,7 +84,7 @@ def timeline(reference: str, page_size: int | None, cursor: str | None) -> None:
 @click.option("--by", metavar="NAME", help="Who takes it.  [default: the key's name]")
 @client.options
 def acknowledge(reference: str, by: str | None) -> None:
-    """Take an incident: it stops escalating."""
+    """Take an incident: somebody has it now."""
     _act(reference, "acknowledge", by=by)
 
 

@@ -120,7 +120,7 @@ async def one_at_a_time(url: str) -> AsyncIterator[None]:
 async def _file_lock(database: Path) -> AsyncIterator[None]:
     path = database.with_name(f"{database.name}.lock")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = path.open("w")
     except OSError as error:
         raise StartRefused(f"database.url: {path} cannot be made: {error.strerror}") from error

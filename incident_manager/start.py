@@ -170,7 +170,7 @@ def _read(path: Path) -> str | None:
 
 def _make_folder(path: Path) -> None:
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)  # what alerts say is for nobody else on the machine
     except OSError as error:
         raise StartRefused(f"server.data_dir: {path} cannot be made: {error.strerror}") from error
 

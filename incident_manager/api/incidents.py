@@ -178,7 +178,7 @@ class IncidentController(Controller):
         data: JSONBody[AcknowledgeIn | None] = None,
         idempotency_key: IdempotencyHeader = None,
     ) -> Response[IncidentOut]:
-        """Take it: Detected becomes Triaged, and it stops escalating."""
+        """Take it: Detected becomes Triaged; whatever else is active stays as it is, and says who has it."""
         by = data.by if data else None
         return await _act(
             request, parts, units, idempotency_key, lambda unit: requests.acknowledge(unit, reference, by)

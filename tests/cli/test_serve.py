@@ -42,6 +42,7 @@ def test_the_first_start_shows_a_key_that_works_and_the_second_none(empty_databa
     assert (tmp_path / "data/admin.key").read_text().strip() == shown
     files = [tmp_path / "data/admin.key", tmp_path / "data/secret.key"]
     assert [stat.S_IMODE(file.stat().st_mode) for file in files] == [0o600, 0o600]
+    assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
     with started(tmp_path, *arguments) as server:
         server.wait_until_serving()
         assert "im_" not in server.said
