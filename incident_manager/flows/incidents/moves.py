@@ -79,7 +79,8 @@ def go(unit: Unit, incident: Incident, target: IncidentState, by: str, reason: s
 
     Raises InvalidTransition where the table of moves says no.
     """
-    return _go(unit, incident, _allowed(lifecycle.move(incident.state, target)), target, by=by, reason=reason)
+    move = _allowed(lifecycle.move(incident.state, target))
+    return _go(unit, incident, move=move, target=target, by=by, reason=reason)
 
 
 def reopen(unit: Unit, incident: Incident, by: str, reason: str) -> bool:
@@ -88,10 +89,10 @@ def reopen(unit: Unit, incident: Incident, by: str, reason: str) -> bool:
     Raises InvalidTransition where it has not ended.
     """
     move = _allowed(lifecycle.reopen(incident.state))
-    return _go(unit, incident, move, IncidentState.INVESTIGATING, by=by, reason=reason)
+    return _go(unit, incident, move=move, target=IncidentState.INVESTIGATING, by=by, reason=reason)
 
 
-def _go(unit: Unit, incident: Incident, move: Move, target: IncidentState, *, by: str, reason: str) -> bool:
+def _go(unit: Unit, incident: Incident, *, move: Move, target: IncidentState, by: str, reason: str) -> bool:
     if move.step is Step.UNCHANGED:
         return False
     before, data = incident.state, {}
