@@ -50,17 +50,16 @@ def write(url: str, to: Path, *, replace: bool) -> str:
     parsed = async_url(url)
     database = Path(str(parsed.database)) if parsed.get_backend_name() == "sqlite" else None
     _check_place(to, database, replace=replace)
-    version = _checked_version(url)
+    version = _checked(asyncio.run(migrate.current(url)))
     try:
         with tempfile.TemporaryDirectory(prefix=".backup-", dir=to.parent) as folder:
             made = Path(folder, "made")
             made.touch(mode=0o600)
             if database is None:
                 _dump(url, made, to)
-                _checked_version(url)  # a migration meanwhile may have come before the dump, or after it
+                _checked(asyncio.run(migrate.current(url)))  # a migration meanwhile came before the dump or after it
             else:
-                _copy(database, made)
-                _checked_version(f"sqlite:///{made}")
+                _checked(_copy(database, made))
             _check_place(to, database, replace=replace)
             _keep(made, to)
     except OSError as error:
@@ -78,18 +77,18 @@ def _check_place(to: Path, database: Path | None, *, replace: bool) -> None:
         raise BackupFailed(f"{to}: is there already; --force replaces it")
 
 
-def _checked_version(url: str) -> str:
-    found, needed = asyncio.run(migrate.current(url)), migrate.head()
-    if found != needed:
+def _checked(version: str | None) -> str:
+    """Return a version of the schema if it is the one that this program needs."""
+    if version != migrate.head():
         raise BackupFailed(
-            f"the database is at version {found or 'none'} and this program needs {needed}: "
+            f"the database is at version {version or 'none'} and this program needs {migrate.head()}: "
             "back it up with the program that it belongs to"
         )
-    return needed
+    return version
 
 
-def _copy(database: Path, to: Path) -> None:
-    """Copy a SQLite database that is in use.
+def _copy(database: Path, to: Path) -> str:
+    """Copy a SQLite database that is in use, and return the version of the copy's schema.
 
     1. One read transaction is held over all steps. Without it each commit of another process would make the copy begin
        again (sqlite.org/backup.html), and under a steady stream of alerts it would never end. In WAL nobody waits for it.
@@ -110,12 +109,13 @@ def _copy(database: Path, to: Path) -> None:
             source.backup(copy, pages=_STEP_PAGES, progress=_hear_signals)
             copy.execute("PRAGMA journal_mode = DELETE")
             verdict = copy.execute("PRAGMA integrity_check(1)").fetchone()[0]
+            version: str = copy.execute("SELECT version_num FROM alembic_version").fetchone()[0]
     except sqlite3.Error as error:
         raise BackupFailed(f"the backup of {database} was not made: {error}") from error
     if verdict != "ok":
-        raise BackupFailed(
-            f"the backup of {database} was not made, the database is damaged: {' '.join(verdict.split())}"
-        )
+        what = " ".join(verdict.split())
+        raise BackupFailed(f"the backup of {database} was not made, the database is damaged: {what}")
+    return version
 
 
 def _hear_signals(_status: int, _remaining: int, _total: int) -> None:
@@ -134,7 +134,6 @@ def _dump(url: str, made: Path, to: Path) -> None:
         done = subprocess.run(  # noqa: S603 - no shell, and a program named by us
             [*command, f"--file={made}", "--no-password"],
             env=environment_of_child({"PGPASSWORD": password} if password else {}),
-            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             errors="replace",
