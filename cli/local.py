@@ -74,9 +74,12 @@ def settings() -> "Settings":
 
     Raises SettingsInvalid.
     """
+    from incident_manager import log
     from incident_manager.settings import load
 
-    return load(flags())
+    found = load(flags())
+    log.configure(found.log.level, found.log.format)
+    return found
 
 
 def check_there(found: "Settings") -> None:

@@ -39,6 +39,7 @@ PANELS: Final[Mapping[str, Mapping[str, str]]] = {
     "Server": {
         "serve": "cli.serve:serve",
         "db": "cli.db:db",
+        "doctor": "cli.doctor:doctor",
         "tenants": "cli.access:tenants",
         "keys": "cli.access:keys",
     },

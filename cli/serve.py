@@ -35,7 +35,7 @@ def serve(host: str | None, port: int | None, workers: int | None, no_migrate: b
         }
     )
     settings = load(flags)
-    log.configure(settings.log.level)
+    log.configure(settings.log.level, settings.log.format)
     with _bound(settings.server.host, settings.server.port) as listener:
         from cli import server
 

@@ -1,5 +1,6 @@
 """The one place where the parts are put together."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -9,14 +10,15 @@ from litestar import Litestar
 from litestar.di import Provide
 from loguru import logger
 
-from incident_manager import start
+from incident_manager import migrate, start
 from incident_manager.api.access import AuditController, KeyController
 from incident_manager.api.alerts import BODY_LIMIT, AlertController
 from incident_manager.api.dependencies import provide_parts, provide_units
 from incident_manager.api.guards import authorize, check_address, declare_policies
-from incident_manager.api.health import HealthController
+from incident_manager.api.health import LOOKS_KEY, VERSION, HealthController, Looks
 from incident_manager.api.incidents import IncidentController
 from incident_manager.api.integrations import IntegrationController, MonitorController
+from incident_manager.api.metrics import MetricsController, measured
 from incident_manager.api.parts import STATE_KEY, Parts
 from incident_manager.api.problems import HANDLERS, add_request_id
 from incident_manager.api.requests import StrictRequest
@@ -27,6 +29,7 @@ from incident_manager.errors import Unavailable
 from incident_manager.flows.intake.receive import Intake
 from incident_manager.settings import Settings
 from incident_manager.store.numbers import IncidentNumbers
+from incident_manager.telemetry import Telemetry
 
 CONTROLLERS: Final = (
     AlertController,
@@ -36,6 +39,7 @@ CONTROLLERS: Final = (
     KeyController,
     AuditController,
     HealthController,
+    MetricsController,
     AssetController,
 )
 
@@ -43,24 +47,28 @@ CONTROLLERS: Final = (
 def create_app(settings: Settings, clock: Clock | None = None, announce: start.Announce = print) -> Litestar:
     """Return the application; its parts are made when it starts and closed when it stops."""
     clock = clock or SystemClock()
+    telemetry = Telemetry(VERSION)
 
     @asynccontextmanager
     async def parts(app: Litestar) -> AsyncIterator[None]:
-        database = Database(settings.database_url, settings.database)
+        database = Database(settings.database_url, settings.database, telemetry)
         try:
             vault = await start.prepare(settings, database, clock, announce)
             numbers = IncidentNumbers(database)
+            app.state[LOOKS_KEY] = Looks(database, migrate.head())
             app.state[STATE_KEY] = Parts(
                 settings=settings,
                 database=database,
                 clock=clock,
                 vault=vault,
                 numbers=numbers,
-                intake=Intake(numbers, timedelta(seconds=settings.idempotency.ttl_seconds)),
+                intake=Intake(numbers, timedelta(seconds=settings.idempotency.ttl_seconds), telemetry),
+                telemetry=telemetry,
                 started_at=clock.now(),
                 weaknesses=tuple(await start.check_durability(settings, database)),
             )
-            yield
+            async with _watching(telemetry):
+                yield
             await _give_back(numbers)
         finally:
             await database.close()
@@ -80,8 +88,18 @@ def create_app(settings: Settings, clock: Clock | None = None, announce: start.A
         openapi_config=openapi_config(),
         logging_config=None,
     )
+    app.asgi_handler = measured(app.asgi_handler, telemetry)
     declare_policies(app)
     return app
+
+
+@asynccontextmanager
+async def _watching(telemetry: Telemetry) -> AsyncIterator[None]:
+    watch = asyncio.create_task(telemetry.watch_loop())
+    try:
+        yield
+    finally:
+        watch.cancel()
 
 
 async def _give_back(numbers: IncidentNumbers) -> None:

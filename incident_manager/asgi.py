@@ -84,7 +84,7 @@ async def _close_in_time(application: Application, scope: Message, receive: Rece
 
 try:
     _settings = load()
-    log.configure(_settings.log.level)
+    log.configure(_settings.log.level, _settings.log.format)
     # flushed: the first key must be readable at once where standard output is a file or a pipe
     app = in_words(create_app(_settings, announce=functools.partial(print, flush=True)))
 except StartRefused as refused:

@@ -9,10 +9,10 @@ PostgreSQL the address is given to asyncpg as it is written, so that it means wh
 import asyncio
 import random
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 from uuid import UUID
 
 import asyncpg
@@ -31,6 +31,7 @@ from sqlalchemy.util.concurrency import in_greenlet
 
 from incident_manager.errors import Conflict, Unavailable
 from incident_manager.settings import DatabaseSettings
+from incident_manager.telemetry import Telemetry, named
 
 T = TypeVar("T")
 
@@ -73,6 +74,10 @@ class TenantOwned:
 class Session(AsyncSession):
     """A session of one tenant, or of none for what comes before a tenant is known."""
 
+    execute = named(AsyncSession.execute)
+    scalars = named(AsyncSession.scalars)
+    scalar = named(AsyncSession.scalar)  # type: ignore[assignment, arg-type] # mypy takes its overloads for others
+
     @property
     def tenant_id(self) -> UUID:
         """The tenant this session is bound to."""
@@ -91,16 +96,20 @@ Work = Callable[[Session], Awaitable[T]]
 class Database:
     """The engines of one database and the ways to use them."""
 
-    def __init__(self, url: str, settings: DatabaseSettings) -> None:
+    def __init__(self, url: str, settings: DatabaseSettings, telemetry: Telemetry | None = None) -> None:
         self.url: Final = async_url(url)
         self.is_sqlite: Final = self.url.get_backend_name() == "sqlite"
         self._wait: Final = settings.wait_seconds
         self._write_turn: Final = asyncio.Lock()
+        self._telemetry: Final = telemetry or Telemetry()
         if self.is_sqlite:
             self.engine = _sqlite_engine(self.url, settings, "BEGIN IMMEDIATE", pool_size=1)
             self._readers = _sqlite_engine(self.url, settings, "BEGIN", pool_size=SQLITE_READERS)
         else:
             self.engine = self._readers = _postgresql_engine(url, settings)
+        self._working: Final = {self.engine: 0, self._readers: 0}
+        for engine in self._working:
+            self._measure(engine)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -117,15 +126,17 @@ class Database:
 
         Raises Unavailable where the database does not answer, Conflict where a unique key is taken or a reference is gone.
         """
-        async with self._turn():
-            return await self._repeat(self.engine, work, tenant_id, _commit)
+        with self._counted(self.engine):
+            async with self._turn():
+                return await self._repeat(self.engine, work, tenant_id, self._commit)
 
     async def read(self, work: Work[T], *, tenant_id: UUID | None) -> T:
         """Run `work`, which only reads, in one transaction; on SQLite it cannot write. A lost connection is replaced.
 
         Raises Unavailable where the database does not answer.
         """
-        return await self._repeat(self._readers, work, tenant_id, _leave)
+        with self._counted(self._readers):
+            return await self._repeat(self._readers, work, tenant_id, _leave)
 
     async def _repeat(self, engine: AsyncEngine, work: Work[T], tenant_id: UUID | None, finish: Work[None]) -> T:
         for attempt in range(1, ATTEMPTS + 1):
@@ -138,6 +149,31 @@ class Database:
                 logger.debug("transaction repeated", attempt=attempt, reason=str(again))
                 await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - spreads retries, hides nothing
         raise AssertionError
+
+    async def _commit(self, session: Session) -> None:
+        try:
+            with self._telemetry.commit():
+                await session.commit()
+        except DBAPIError as error:
+            if _code(error) in _RETRIED_STATES:  # the database says that it rolled back; a lost connection says nothing
+                raise _Again(type(error.orig).__name__) from error
+            raise
+
+    @contextmanager
+    def _counted(self, engine: AsyncEngine) -> Iterator[None]:
+        self._working[engine] += 1
+        try:
+            yield
+        finally:
+            self._working[engine] -= 1
+
+    def _measure(self, engine: AsyncEngine) -> None:
+        """Let the metrics see an engine's statements and its pool; who works and has no connection waits for one."""
+        name = "shared" if engine is self.engine is self._readers else "writer" if engine is self.engine else "readers"
+        self._telemetry.pool(name, lambda: (_pool(engine).size(), _pool(engine).checkedout(), self._working[engine]))
+        event.listen(engine.sync_engine, "before_cursor_execute", self._telemetry.statement_begins)
+        event.listen(engine.sync_engine, "after_cursor_execute", self._telemetry.statement_ends)
+        event.listen(engine.sync_engine, "handle_error", self._telemetry.statement_fails)
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
@@ -172,15 +208,6 @@ async def _attempt(engine: AsyncEngine, work: Work[T], tenant_id: UUID | None, f
         return result
 
 
-async def _commit(session: Session) -> None:
-    try:
-        await session.commit()
-    except DBAPIError as error:
-        if _code(error) in _RETRIED_STATES:  # the database says that it rolled back; a lost connection says nothing
-            raise _Again(type(error.orig).__name__) from error
-        raise
-
-
 async def _leave(_session: Session) -> None:
     """Write nothing: closing the session ends its transaction."""
 
@@ -208,6 +235,10 @@ class _Translated:
         if isinstance(error, OSError):  # asyncpg: connection refused, reset, name not found, time-out
             logger.warning("database unreachable", error=type(error).__name__)
             raise Unavailable("the database cannot be reached; try again") from error
+
+
+def _pool(engine: AsyncEngine) -> AsyncAdaptedQueuePool:
+    return cast("AsyncAdaptedQueuePool", engine.pool)
 
 
 def is_down(error: DBAPIError) -> bool:
@@ -258,6 +289,7 @@ def _sqlite_engine(url: URL, settings: DatabaseSettings, begin: str, *, pool_siz
         json_serializer=_json_text,
         json_deserializer=msgspec.json.decode,
         connect_args={"timeout": settings.wait_seconds},
+        hide_parameters=True,  # what a statement's error says is logged
     )
     reads_only = begin == "BEGIN"
     event.listen(engine.sync_engine, "do_connect", _try_to_open)
@@ -315,6 +347,7 @@ def _postgresql_engine(url: str, settings: DatabaseSettings) -> AsyncEngine:
         pool_timeout=settings.wait_seconds,
         pool_pre_ping=False,  # a lost connection is retried in transaction(); a ping would cost each request a round trip
         pool_recycle=1800,
+        hide_parameters=True,
         json_serializer=_json_text,
         json_deserializer=msgspec.json.decode,
     )

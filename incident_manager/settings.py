@@ -94,6 +94,13 @@ class LogSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """What is logged."""
 
     level: Literal["debug", "info", "warning", "error"]
+    format: Literal["text", "json"]
+
+
+class MetricsSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who reads the metrics."""
+
+    public: bool
 
 
 class Settings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -105,6 +112,7 @@ class Settings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     dedup: DedupSettings
     idempotency: IdempotencySettings
     log: LogSettings
+    metrics: MetricsSettings
 
     @property
     def data_dir(self) -> Path:
@@ -143,6 +151,11 @@ def load(flags: Mapping[str, object] | None = None) -> Settings:
 
     `flags` maps `section.key` to a value; None values are left out. Raises SettingsInvalid, naming source and key.
     """
+    return load_with_places(flags)[0]
+
+
+def load_with_places(flags: Mapping[str, object] | None = None) -> tuple[Settings, dict[str, str]]:
+    """Do as `load`, and say of each `section.key` where its value comes from: a file's line, a variable, the flags."""
     merged: dict[str, dict[str, object]] = {}
     places: dict[_Key, str] = {}
     for source in _sources({key: value for key, value in (flags or {}).items() if value is not None}):
@@ -152,7 +165,7 @@ def load(flags: Mapping[str, object] | None = None) -> Settings:
     settings = msgspec.convert(merged, Settings)
     for section, key, wrong in _wrong_together(settings):
         raise SettingsInvalid(f"{places[section, key]}: {section}.{key}: {wrong}")
-    return settings
+    return settings, {".".join(key): place for key, place in places.items()}
 
 
 def export(flags: Mapping[str, object]) -> None:

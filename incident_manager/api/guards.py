@@ -11,6 +11,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.routes import HTTPRoute
 from loguru import logger
 
+from incident_manager import log
 from incident_manager.api.parts import Parts, parts_of
 from incident_manager.api.problems import request_id
 from incident_manager.errors import (
@@ -61,10 +62,14 @@ async def authorize(connection: Connection, handler: BaseRouteHandler) -> None:
     """Find out who calls and whether the route's policy allows it; the caller is then in the request's state."""
     if _INSTEAD in handler.opt:
         raise MethodNotAllowedException(headers=handler.opt[_INSTEAD])
+    if reference := connection.path_params.get("reference"):
+        log.bind(reference=reference)
     policy: Policy = handler.opt[POLICY]
     if policy in _UNGUARDED:
         return
     parts = parts_of(connection)
+    if policy is Policy.METRICS and parts.settings.metrics.public:
+        return
     if not parts.settings.auth.enabled:
         connection.scope["state"]["actor"] = await _open_actor(connection, parts)
         return

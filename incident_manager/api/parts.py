@@ -11,6 +11,7 @@ from incident_manager.db import Database
 from incident_manager.flows.intake.receive import Intake
 from incident_manager.settings import Settings
 from incident_manager.store.numbers import IncidentNumbers
+from incident_manager.telemetry import Telemetry
 from incident_manager.vault import Vault
 
 STATE_KEY: Final = "parts"
@@ -26,6 +27,7 @@ class Parts:
     vault: Vault
     numbers: IncidentNumbers
     intake: Intake
+    telemetry: Telemetry
     started_at: datetime
     weaknesses: tuple[str, ...]
 

@@ -11,6 +11,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.types import ExceptionHandlersMap, Message, Scope
 from loguru import logger
 
+from incident_manager.api.parts import parts_of
 from incident_manager.errors import (
     AuthenticationFailed,
     AuthorizationFailed,
@@ -100,6 +101,7 @@ def document(error: RequestError, instance: str) -> bytes:
 
 
 def _answer(request: Request[Any, Any, Any], error: RequestError) -> Response[bytes]:
+    parts_of(request).telemetry.rejection(error.code)
     return Response(
         document(error, request.scope["path"]),
         status_code=error.status,

@@ -22,6 +22,7 @@ class Policy(StrEnum):
 
     PUBLIC = "public"
     OWN_KEY = "own_key"  # the address carries its own key and checks it itself
+    METRICS = "metrics"  # any key; nobody's where `metrics.public` says so
     INGEST = "ingest"
     READ = "read"
     ACT = "act"
@@ -29,10 +30,10 @@ class Policy(StrEnum):
 
 
 GRANTS: Final[Mapping[Role, frozenset[Policy]]] = {
-    Role.ADMIN: frozenset({Policy.INGEST, Policy.READ, Policy.ACT, Policy.ADMINISTER}),
-    Role.RESPONDER: frozenset({Policy.INGEST, Policy.READ, Policy.ACT}),
-    Role.VIEWER: frozenset({Policy.READ}),
-    Role.INGEST: frozenset({Policy.INGEST}),
+    Role.ADMIN: frozenset({Policy.METRICS, Policy.INGEST, Policy.READ, Policy.ACT, Policy.ADMINISTER}),
+    Role.RESPONDER: frozenset({Policy.METRICS, Policy.INGEST, Policy.READ, Policy.ACT}),
+    Role.VIEWER: frozenset({Policy.METRICS, Policy.READ}),
+    Role.INGEST: frozenset({Policy.METRICS, Policy.INGEST}),
 }
 
 

@@ -55,6 +55,7 @@ ROUTES = [
     Route("PUT", "/v1/keys/{reference}", Policy.ADMINISTER, {"name": "changed", "role": "viewer"}),
     Route("PATCH", "/v1/keys/{reference}", Policy.ADMINISTER, {"role": "ingest"}),
     Route("GET", "/v1/audit", Policy.ADMINISTER),
+    Route("GET", "/metrics", Policy.METRICS),
     Route("GET", "/health", Policy.PUBLIC),
     Route("GET", "/health/live", Policy.PUBLIC),
     Route("GET", "/health/ready", Policy.PUBLIC),

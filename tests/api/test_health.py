@@ -1,9 +1,20 @@
 """Health: public, honest about the database, and quiet about everything else."""
 
-import msgspec
+import asyncio
+import shutil
+import time
+from typing import NamedTuple
 
+import msgspec
+import pytest
+import sqlalchemy as sa
+
+from incident_manager import migrate
+from incident_manager.api import health
 from incident_manager.settings import Settings
 from tests.api.outage import cut_off
+from tests.api.stalling import stalled
+from tests.conftest import execute
 from tests.world import World, running
 
 PATHS = ["/health", "/health/live", "/health/ready"]
@@ -52,3 +63,88 @@ async def test_health_tells_nothing_of_addresses_or_secrets(settings: Settings) 
     assert "canary" not in text
     assert "sqlite" not in text
     assert "postgres" not in text.lower().replace("postgresql's", "")
+
+
+async def looked_at(world: World) -> tuple[int, str, str]:
+    response = await world.as_key(None).get("/health")
+    check = response.json()["checks"]["database"]
+    assert response.json()["status"] == check["status"]
+    return response.status_code, check["status"], check["detail"]
+
+
+async def test_a_database_that_hangs_is_told_within_its_time_and_by_one_look_at_once(settings: Settings) -> None:
+    async with stalled(settings) as (world, _):
+        began = time.monotonic()
+        answers = await asyncio.gather(*(looked_at(world) for _ in range(20)))
+        took = time.monotonic() - began
+        at_work = world.parts.database._readers.pool.checkedout()
+        live = await world.as_key(None).get("/health/live")
+    assert set(answers) == {(503, "unhealthy", "the database does not answer within 2 s")}
+    assert 1.9 <= took < 3
+    assert (at_work <= 2, live.status_code) == (True, 200)
+
+
+async def test_a_database_that_answers_again_is_seen_at_once(settings: Settings) -> None:
+    async with stalled(settings) as (world, resume):
+        hanging = await looked_at(world)
+        resume()
+        again = await looked_at(world)
+    assert (hanging[0], again[0]) == (503, 200)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_writer_that_is_busy_for_long_degrades_and_does_not_end_service(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "LOOK_SECONDS", 0.3)
+    async with running(settings) as world, world.parts.database._write_turn:
+        code, status, detail = await looked_at(world)
+    assert (code, status) == (200, "degraded")
+    assert "writer has been busy" in detail
+
+
+class Usage(NamedTuple):
+    free: int
+
+
+@pytest.mark.parametrize(("mebibytes", "status"), [(511, "degraded"), (512, "healthy")])
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_disk_that_runs_full_degrades(
+    world: World, monkeypatch: pytest.MonkeyPatch, mebibytes: int, status: str
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(mebibytes * 1024**2))
+    detail = "511 MiB of disk are left for the database" if status == "degraded" else ""
+    assert await looked_at(world) == (200, status, detail)
+
+
+async def change(world: World, statement: str) -> None:
+    async with world.parts.database.engine.connect() as connection:
+        await connection.exec_driver_sql(statement)
+        await connection.commit()
+
+
+async def test_a_schema_of_another_version_degrades(world: World) -> None:
+    await change(world, "UPDATE alembic_version SET version_num = 'newer'")
+    detail = f"the schema is at version newer, this program needs {migrate.head()}"
+    assert await looked_at(world) == (200, "degraded", detail)
+
+
+@pytest.mark.parametrize("statement", ["DROP TABLE alembic_version", "DELETE FROM alembic_version"])
+async def test_a_database_without_our_tables_cannot_serve(world: World, statement: str) -> None:
+    await change(world, statement)
+    assert await looked_at(world) == (503, "unhealthy", "the database has no tables of this program")
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_postgresql_that_takes_no_writes_cannot_serve(world: World, database_url: str) -> None:
+    name = sa.make_url(database_url).database
+    await execute(database_url, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    await world.parts.database.engine.dispose()
+    assert await looked_at(world) == (503, "unhealthy", "the database takes no writes")
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_durability_that_is_lost_while_it_runs_degrades(world: World, database_url: str) -> None:
+    await execute(database_url, f"ALTER DATABASE {sa.make_url(database_url).database} SET synchronous_commit = off")
+    await world.parts.database.engine.dispose()
+    assert await looked_at(world) == (200, "degraded", "PostgreSQL's synchronous_commit is off")

@@ -15,10 +15,10 @@ from tests.api.routes import ROUTES, names, table, things
 from tests.world import START, World, running
 
 ALLOWED = {
-    Role.ADMIN: {Policy.INGEST, Policy.READ, Policy.ACT, Policy.ADMINISTER},
-    Role.RESPONDER: {Policy.INGEST, Policy.READ, Policy.ACT},
-    Role.VIEWER: {Policy.READ},
-    Role.INGEST: {Policy.INGEST},
+    Role.ADMIN: {Policy.METRICS, Policy.INGEST, Policy.READ, Policy.ACT, Policy.ADMINISTER},
+    Role.RESPONDER: {Policy.METRICS, Policy.INGEST, Policy.READ, Policy.ACT},
+    Role.VIEWER: {Policy.METRICS, Policy.READ},
+    Role.INGEST: {Policy.METRICS, Policy.INGEST},
 }
 OPEN = {Policy.PUBLIC, Policy.OWN_KEY}
 GUARDED = set(Policy) - OPEN

@@ -17,7 +17,6 @@ COVERED_BY = {
     "incident_type": "rules/test_fingerprint.py",
     "json_filters": "api/test_incident_lists.py",
     "local": "cli/test_access.py",
-    "log": "cli/test_serve.py",
     "moves": "api/test_incidents.py",
     "opening": "api/test_incidents.py",
     "options": "cli/test_incidents.py",

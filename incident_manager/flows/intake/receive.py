@@ -6,6 +6,7 @@ from typing import Final
 from uuid import UUID
 
 import msgspec
+from loguru import logger
 
 from incident_manager.errors import ValidationFailed
 from incident_manager.flows.idempotency import claim_row
@@ -17,7 +18,9 @@ from incident_manager.schemas.alerts import AlertAccepted
 from incident_manager.store import alerts as alert_store
 from incident_manager.store import idempotency, integrations
 from incident_manager.store.numbers import IncidentNumbers, NumberPromise
+from incident_manager.telemetry import Telemetry
 
+REPEATED: Final = "repeated"
 STATUS_OF: Final = {
     Verdict.OPEN: SubmissionStatus.ACCEPTED,
     Verdict.ATTACH: SubmissionStatus.DUPLICATE,
@@ -29,17 +32,25 @@ STATUS_OF: Final = {
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """An answer, and whether the alert opened an incident (201) or not (200)."""
+    """An answer, and what was done with the alert: OPEN answers 201, all else 200."""
 
-    opened: bool
+    verdict: Verdict
     answer: AlertAccepted
+
+    @property
+    def opened(self) -> bool:
+        """Whether the alert opened an incident."""
+        return self.verdict is Verdict.OPEN
 
 
 class Intake:
     """Takes alerts in; one a process, for it holds the incident numbers."""
 
-    def __init__(self, numbers: IncidentNumbers, idempotency_ttl: timedelta) -> None:
+    def __init__(
+        self, numbers: IncidentNumbers, idempotency_ttl: timedelta, telemetry: Telemetry | None = None
+    ) -> None:
         self._numbers: Final = numbers
+        self._telemetry: Final = telemetry or Telemetry()
         self.idempotency_ttl: Final = idempotency_ttl
 
     async def receive(
@@ -51,7 +62,23 @@ class Intake:
         """
         firing = sum(submission.report.status is AlertStatus.FIRING for submission in submissions)
         async with self._numbers.promise(units.actor.tenant_id, firing) as numbers:
-            return await units.write(self._write, submissions, numbers, integration_id)
+            results = await units.write(self._write, submissions, numbers, integration_id)
+        for submission, result in zip(submissions, results, strict=True):
+            self._tell(submission, result)
+        return results
+
+    def _tell(self, submission: Submission, result: Result) -> None:
+        """Count an alert that is committed, and log it: what opened an incident, where all is logged every one."""
+        answer = result.answer
+        if answer.alert_id != submission.id:  # delivered before: it got the first one's answer
+            self._telemetry.alert(REPEATED, REPEATED)
+            return
+        self._telemetry.alert(result.verdict, answer.reason)
+        ids = {"alert_id": answer.alert_id, "incident_id": answer.incident_id, "number": answer.incident_number}
+        if result.opened:
+            logger.info("incident opened", reason=answer.reason, **ids)
+        else:
+            logger.debug("alert taken in", outcome=result.verdict, reason=answer.reason, **ids)
 
     async def _write(
         self,
@@ -122,4 +149,4 @@ def _result(
         message=MESSAGES[decision.reason],
         occurrences=occurrences,
     )
-    return Result(opened=decision.verdict is Verdict.OPEN, answer=answer)
+    return Result(verdict=decision.verdict, answer=answer)
