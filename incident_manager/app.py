@@ -55,7 +55,7 @@ def create_app(settings: Settings, clock: Clock | None = None, announce: start.A
         try:
             vault = await start.prepare(settings, database, clock, announce)
             numbers = IncidentNumbers(database)
-            app.state[LOOKS_KEY] = Looks(database, migrate.head())
+            app.state[LOOKS_KEY] = looks = Looks(database, migrate.head())
             app.state[STATE_KEY] = Parts(
                 settings=settings,
                 database=database,
@@ -69,6 +69,7 @@ def create_app(settings: Settings, clock: Clock | None = None, announce: start.A
             )
             async with _watching(telemetry):
                 yield
+            await looks.close()
             await _give_back(numbers)
         finally:
             await database.close()

@@ -28,6 +28,7 @@ T = TypeVar("T")
 VERSION: Final = version("incident-manager")
 LOOKS_KEY: Final = "looks"
 LOOK_SECONDS: Final = 2.0
+CLOSE_SECONDS: Final = 0.5
 LOW_DISK_BYTES: Final = 512 * 1024 * 1024
 _UP: Final = {status: spec for status, spec in problems().items() if status != Unavailable.status}
 _DOWN: Final = _UP | {503: ResponseSpec(HealthOut, generate_examples=False, description="it cannot serve")}
@@ -77,6 +78,13 @@ class _Look(Generic[T]):
             raise TimeoutError
         return asking.result()
 
+    async def close(self) -> None:
+        """Let a look that is under way end, or, after CLOSE_SECONDS, call it off: its connection must not outlive the pool."""
+        if self._asking is not None:
+            _, left = await asyncio.wait({self._asking}, timeout=CLOSE_SECONDS)
+            for asking in left:
+                asking.cancel()
+
     async def _answer(self) -> T:
         return await self._ask()
 
@@ -118,6 +126,10 @@ class Looks:
         if free is not None and free < LOW_DISK_BYTES:
             worries.append(f"{free // 1024**2} MiB of disk are left for the database")
         return Check(status=HealthStatus.DEGRADED if worries else HealthStatus.HEALTHY, detail="; ".join(worries))
+
+    async def close(self) -> None:
+        """End the looks that are under way; before the database is closed."""
+        await asyncio.gather(self._condition.close(), self._writing.close(), self._disk.close())
 
     async def _is_busy(self) -> bool:
         """Say whether a transaction that writes nothing cannot begin and end in time."""
