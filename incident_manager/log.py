@@ -69,9 +69,8 @@ def configure(level: str, layout: str) -> None:
     logger.remove()
     # An empty format: what is written is made of the record, in `write`, exceptions included. `diagnose` would print values.
     logger.add(write, level=level, format=_nothing, diagnose=False, backtrace=False, enqueue=False)
-    logging.basicConfig(handlers=[_Forward()], level=level, force=True)
-    for name in ("uvicorn.access", "aiosqlite", "asyncio", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    # Of libraries only what is wrong: below that they tell of every call, with addresses and arguments.
+    logging.basicConfig(handlers=[_Forward()], level=max(logging.WARNING, logging.getLevelName(level)), force=True)
 
 
 @contextmanager

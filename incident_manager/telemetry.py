@@ -27,6 +27,7 @@ CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 LOOP_WATCHED_EVERY: Final = 0.5  # seconds
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 OTHER: Final = "other"
+_SCOPE: Final = " (this process)"
 _NO_ROUTE: Final = "none"
 _STORE: Final = "incident_manager.store."
 _BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
@@ -70,7 +71,7 @@ class Telemetry:
             }.items()
         }
         self._firing: Final = {"opened": 0, "attached": 0}
-        ratio = "Share of firing alerts that attached to an open incident, since this process started"
+        ratio = "Share of firing alerts that attached to an open incident, since the start"
         self._gauge("dedup_ratio", ratio).set_function(self._dedup_ratio)
         info = Info(f"{_PREFIX}_build", "What is running", registry=self.registry)
         info.info({"version": version, "python": platform.python_version()})
@@ -144,13 +145,13 @@ class Telemetry:
         return attached / (attached + opened) if attached + opened else 0.0
 
     def _counter(self, name: str, words: str, *labels: str) -> Counter:
-        return Counter(f"{_PREFIX}_{name}", words, labels, registry=self.registry)
+        return Counter(f"{_PREFIX}_{name}", f"{words}{_SCOPE}", labels, registry=self.registry)
 
     def _histogram(self, name: str, words: str, *labels: str) -> Histogram:
-        return Histogram(f"{_PREFIX}_{name}", words, labels, registry=self.registry, buckets=_BUCKETS)
+        return Histogram(f"{_PREFIX}_{name}", f"{words}{_SCOPE}", labels, registry=self.registry, buckets=_BUCKETS)
 
     def _gauge(self, name: str, words: str, *labels: str) -> Gauge:
-        return Gauge(f"{_PREFIX}_{name}", words, labels, registry=self.registry)
+        return Gauge(f"{_PREFIX}_{name}", f"{words}{_SCOPE}", labels, registry=self.registry)
 
 
 def named(method: Method) -> Method:

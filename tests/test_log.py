@@ -13,6 +13,8 @@ import pytest
 from loguru import logger
 
 from incident_manager import log
+from tests.logs import restored
+from tests.world import World
 
 CANARY = "canary-5d41402abc4b2a76b9719d911017c592"
 KEY = f"im_0123456789abcdef0123456789abcdef_{CANARY}"
@@ -22,13 +24,8 @@ Lines = Callable[[], list[str]]
 @pytest.fixture
 def lines(capsys: pytest.CaptureFixture[str]) -> Iterator[Lines]:
     """The lines that were written since the last look; afterwards logging is as it was."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield lambda: capsys.readouterr().err.splitlines()  # noqa: PLW0108 - the other form would look once, and now
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logger.remove()
-    logger.add(sys.stderr)
+    with restored():
+        yield lambda: capsys.readouterr().err.splitlines()  # noqa: PLW0108 - the other form would look once, and now
 
 
 @pytest.fixture
@@ -237,3 +234,23 @@ def test_a_reader_that_has_gone_away_stops_nothing(lines: Lines, monkeypatch: py
     monkeypatch.undo()
     logger.info("said again")
     assert [line.partition("INFO")[2].strip() for line in lines()] == ["said again"]
+
+
+async def test_a_storm_writes_two_lines_an_alert_at_most_and_a_repeat_none(
+    world: World, objects: Callable[[], Any]
+) -> None:
+    for number in range(200):
+        await world.alert(title=f"problem {number % 20}", labels={"pod": f"p{number}"})
+    found = objects()
+    assert [line["message"] for line in found] == ["incident opened"] * 20
+    assert all(line["incident_id"] and line["alert_id"] and line["request_id"] for line in found)
+
+
+async def test_what_a_request_logs_has_its_id_and_what_it_is_about(world: World, objects: Callable[[], Any]) -> None:
+    await world.alert()
+    async with world.parts.database.engine.connect() as connection:
+        await connection.exec_driver_sql("ALTER TABLE timeline RENAME TO moved")
+        await connection.commit()
+    await world.http.get("/v1/incidents/1/timeline", headers={"X-Request-Id": "mine"})
+    failed = objects()[-1]
+    assert (failed["message"], failed["request_id"], failed["reference"]) == ("request failed", "mine", "1")

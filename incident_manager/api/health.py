@@ -79,11 +79,9 @@ class _Look(Generic[T]):
         return asking.result()
 
     async def close(self) -> None:
-        """Let a look that is under way end, or, after CLOSE_SECONDS, call it off: its connection must not outlive the pool."""
+        """Let a look that is under way end, for CLOSE_SECONDS: its connection should not outlive the pool."""
         if self._asking is not None:
-            _, left = await asyncio.wait({self._asking}, timeout=CLOSE_SECONDS)
-            for asking in left:
-                asking.cancel()
+            await asyncio.wait({self._asking}, timeout=CLOSE_SECONDS)
 
     async def _answer(self) -> T:
         return await self._ask()

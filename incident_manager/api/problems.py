@@ -26,6 +26,7 @@ from incident_manager.errors import (
     ValidationFailed,
 )
 from incident_manager.ids import new_id
+from incident_manager.log import redact_text
 from incident_manager.schemas.base import Problem
 from incident_manager.schemas.decoding import field_error
 
@@ -93,7 +94,7 @@ def document(error: RequestError, instance: str) -> bytes:
         "title": error.title,
         "status": error.status,
         "detail": error.detail,
-        "instance": instance,
+        "instance": redact_text(instance),  # an integration's address carries its key
         "code": error.code,
         **error.extra,
     }
@@ -160,7 +161,7 @@ def _on_defect(request: Request[Any, Any, Any], error: Exception) -> Response[by
         "title": "Internal error",
         "status": 500,
         "detail": f"error {error_id}",
-        "instance": request.scope["path"],
+        "instance": redact_text(request.scope["path"]),
         "code": "INTERNAL_ERROR",
     }
     return Response(msgspec.json.encode(members), status_code=500, media_type=PROBLEM_JSON)

@@ -1,6 +1,5 @@
 """Every way to fail, with secrets wherever secrets go: none comes out again, in no answer, no line of the log, no metric."""
 
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,15 +8,14 @@ from typing import NamedTuple
 import httpx2
 import msgspec
 import pytest
-from loguru import logger
 
 from incident_manager import log
-from incident_manager.errors import StartRefused
-from incident_manager.settings import Settings, load
+from incident_manager.settings import Settings
 from tests import make
 from tests.api.outage import cut_off
 from tests.api.stalling import stalled
 from tests.cli.processes import finished
+from tests.logs import restored
 from tests.world import World, running
 
 SECRET = "canary0secret-of-the-service-that-nobody-knows"
@@ -38,10 +36,9 @@ class Said(NamedTuple):
 
 @pytest.fixture(params=["json", "text"])
 def logging_all(request: pytest.FixtureRequest) -> Iterator[None]:
-    log.configure("debug", request.param)
-    yield
-    logger.remove()
-    logger.add(sys.stderr)
+    with restored():
+        log.configure("debug", request.param)
+        yield
 
 
 @pytest.fixture
@@ -52,7 +49,7 @@ def guarded(settings: Settings) -> Settings:
 @asynccontextmanager
 async def listening(world: World) -> AsyncIterator[Said]:
     """Collect every answer that a world gives, what it says of itself at the end included."""
-    said = Said([world.admin_key.rpartition("_")[2], SECRET, SIGNING, "canary0"], [])
+    said = Said([world.admin_key.split("_", 2)[2], SECRET, SIGNING, "canary0"], [])
 
     async def note(response: httpx2.Response) -> None:
         await response.aread()
@@ -98,10 +95,8 @@ async def test_what_is_refused(guarded: Settings, capfd: pytest.CaptureFixture[s
         async with listening(world) as said:
             await fail_in_every_way(world, key)
     said.texts.append("".join(capfd.readouterr()))
-    # a refusal may name what of the caller's own request it refuses, and where it was sent; the log may not
-    said.texts[:] = [text.replace(key, "") if '"instance"' in text else text for text in said.texts]
-    assert [leak for leak in Said([*said.secrets[:3], key], said.texts).leaks()] == []
-    assert "canary0" not in said.texts[-1]
+    assert Said([*said.secrets[:3], key], said.texts).leaks() == []
+    assert "canary0" not in said.texts[-1]  # an answer may name the field or the type that it refuses, the log may not
 
 
 @pytest.mark.usefixtures("logging_all")
@@ -157,14 +152,6 @@ CLIENT = [["list"], ["health"], ["ack", "1"], ["alert", "--source", "s", "--titl
 
 @pytest.mark.parametrize("command", CLIENT, ids=lambda command: command[0])
 def test_a_command_that_fails(tmp_path: Path, command: list[str]) -> None:
-    urls = "http://user:canary0@127.0.0.1:1", "not-an-address-canary0"
-    for url in urls[:1]:
-        ended = finished(tmp_path, *command, URL=url, API_KEY=FORGED)
-        assert ended.returncode in {1, 2}
-        assert "canary0" not in ended.stdout + ended.stderr
-
-
-def test_the_server_that_fails_to_open_its_database(settings: Settings) -> None:
-    with pytest.raises(StartRefused) as refused:
-        load({"database.url": "postgresql://im:canary0@db:port/n"})
-    assert "canary0" not in str(refused.value)
+    ended = finished(tmp_path, *command, URL="http://user:canary0@127.0.0.1:1", API_KEY=FORGED)
+    assert ended.returncode in {1, 2}
+    assert "canary0" not in ended.stdout + ended.stderr
