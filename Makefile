@@ -2,13 +2,15 @@
 # Everything is installed into .venv/ from hashed lock files; stamps in there say of which, so that nothing is done twice.
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format demo lock clean
+.PHONY: help install run test check format demo bench lock audit clean
 MAKEFLAGS += --no-print-directory
 
 VENV := .venv
 BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.installed-runtime
 DEVELOPMENT := $(VENV)/.installed-development
+AUDIT := .venv-audit
+AUDITORS := pip-audit==2.10.1 cyclonedx-bom==7.5.0
 SOURCES := incident_manager cli migrations tests
 COMPILE := uv pip compile pyproject.toml --quiet --universal --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url $(UPGRADE)
@@ -39,13 +41,29 @@ format: $(DEVELOPMENT) ## Format the code and mend what lint can mend by itself
 demo: $(DEVELOPMENT) ## Tell a story on a fresh database, in this terminal; ends by itself
 	@$(BIN)/python -m tests.demo
 
+bench: $(DEVELOPMENT) ## Measure this checkout beside its floors, for five minutes; BENCH="--only lists" measures less
+	@$(BIN)/python -m tests.bench $(BENCH)
+
 lock: ## Write the lock files anew from pyproject.toml; UPGRADE=--upgrade takes newer versions (needs uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv"; exit 1; }
 	$(COMPILE) --group build -o requirements.lock
 	$(COMPILE) --all-extras --group dev -c requirements.lock -o requirements-dev.lock
 
+# The auditors and what they look at have environments of their own: neither is among what is shipped or developed with.
+audit: ## Write what is shipped into dist/sbom.json (CycloneDX), and look for known vulnerabilities in it (asks pypi.org)
+	@$(MAKE) VENV=$(AUDIT)/shipped install
+	@$(MAKE) VENV=$(AUDIT)/tools $(AUDIT)/tools/bin/python
+	@{ command -v uv >/dev/null && uv pip install --quiet --python $(AUDIT)/tools/bin/python $(AUDITORS); } \
+		|| $(AUDIT)/tools/bin/python -m pip install --quiet --disable-pip-version-check $(AUDITORS)
+	@mkdir -p dist
+	$(AUDIT)/tools/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+		--output-file dist/sbom.json $(AUDIT)/shipped/bin/python
+	@$(AUDIT)/tools/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r requirements.lock || { \
+		echo "make audit: not clean. A vulnerability stands above, or pypi.org could not be asked about all that is shipped." >&2; \
+		exit 1; }
+
 clean: ## Remove the environment, caches and builds; data/ stays
-	rm -rf $(VENV) dist .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(AUDIT) dist .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(RUNTIME): requirements.lock pyproject.toml | $(BIN)/python

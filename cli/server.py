@@ -12,16 +12,14 @@ import click
 import uvicorn
 import uvloop
 from loguru import logger
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.supervisors.multiprocess import Multiprocess
 
+from cli.protocol import Config, Protocol
 from incident_manager import start
-from incident_manager.api.problems import PROBLEM_JSON, document
 from incident_manager.app import create_app
 from incident_manager.clock import SystemClock
 from incident_manager.db import Database
-from incident_manager.errors import MalformedRequest, StartRefused, inner
-from incident_manager.ids import new_id
+from incident_manager.errors import StartRefused, inner
 from incident_manager.settings import Settings, export
 
 _APPLICATION: Final = "incident_manager.asgi:app"
@@ -46,23 +44,6 @@ class _Server(uvicorn.Server):
         """Listen, and say so."""
         await super().startup(sockets)
         announce(f"Serving on {_address(self._settings)}")
-
-
-class Protocol(HttpToolsProtocol):
-    """uvicorn's reading of HTTP, but that what is none is answered like every other error."""
-
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's signature; its words are its own
-        """Answer what cannot be read as HTTP, and close the connection."""
-        body = document(MalformedRequest("this is not HTTP/1.1 as RFC 9112 has it, or its address is too long"), "/")
-        head = (
-            "HTTP/1.1 400 Bad Request",
-            f"content-type: {PROBLEM_JSON}",
-            f"content-length: {len(body)}",
-            f"x-request-id: {new_id()}",
-            "connection: close",
-        )
-        self.transport.write("\r\n".join([*head, "", ""]).encode() + body)
-        self.transport.close()
 
 
 class _Supervisor(Multiprocess):
@@ -176,9 +157,11 @@ def _stopped_by_signals(server: _Server) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _config(application: Any, settings: Settings, **more: Any) -> uvicorn.Config:
-    return uvicorn.Config(
+def _config(application: Any, settings: Settings, **more: Any) -> Config:
+    return Config(
         application,
+        request_seconds=settings.server.request_seconds,
+        timeout_keep_alive=settings.server.keep_alive_seconds,
         loop="uvloop",
         http=Protocol,
         ws="none",

@@ -19,6 +19,7 @@ from incident_manager.api.health import LOOKS_KEY, VERSION, HealthController, Lo
 from incident_manager.api.incidents import IncidentController
 from incident_manager.api.integrations import IntegrationController, MonitorController
 from incident_manager.api.metrics import MetricsController, measured
+from incident_manager.api.origins import open_to
 from incident_manager.api.parts import STATE_KEY, Parts
 from incident_manager.api.problems import HANDLERS, add_request_id
 from incident_manager.api.requests import StrictRequest
@@ -89,7 +90,7 @@ def create_app(settings: Settings, clock: Clock | None = None, announce: start.A
         openapi_config=openapi_config(),
         logging_config=None,
     )
-    app.asgi_handler = measured(app.asgi_handler, telemetry)
+    app.asgi_handler = measured(open_to(app.asgi_handler, settings.server.cors_origins), telemetry)
     declare_policies(app)
     return app
 

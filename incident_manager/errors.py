@@ -94,9 +94,14 @@ class MethodNotAllowed(RequestError):
 
 
 class RequestTimeout(RequestError):
-    """The body did not arrive in time."""
+    """The request did not arrive in time."""
 
     code, status, title = "MALFORMED_REQUEST", 408, "Request timeout"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """RFC 9110, 15.5.9: the rest is not waited for."""
+        return {"Connection": "close"}
 
 
 class Conflict(RequestError):

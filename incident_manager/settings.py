@@ -28,6 +28,10 @@ _SECRET_CHARACTERS: Final = 8
 _SECRETS: Final = frozenset({("auth", "secret")})
 
 Seconds = Annotated[int, Meta(ge=1, le=60)]
+# As browsers write one: in lower case, without a path, without the port that goes without saying. Another never matches.
+_ORIGIN: Final = (
+    r"^(\*|(?!http://.*:80$|https://.*:443$)[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?)\Z"
+)
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -44,11 +48,17 @@ class ServerSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=
     public_url: Annotated[
         str,
         Meta(
-            pattern=r"^(https?://\S+[^/\s])?$",
+            pattern=r"^(https?://\S+[^/\s])?\Z",
             description="http(s)://name[:port][/path] without a last slash",
         ),
     ]
     trusted_proxies: list[str]
+    cors_origins: Annotated[
+        list[Annotated[str, Meta(pattern=_ORIGIN)]],
+        Meta(description='a list of origins as browsers send them, such as ["https://desk.example"], or ["*"]'),
+    ]
+    request_seconds: Annotated[int, Meta(ge=1, le=600)]
+    keep_alive_seconds: Annotated[int, Meta(ge=1, le=600)]
     stop_seconds: Seconds
 
 
@@ -268,6 +278,10 @@ def _environment(environment: Mapping[str, str]) -> _Source:
             key, text = key.removesuffix("_file"), _read_file(name, text)  # noqa: PLW2901
         if (section, key) in places:
             raise SettingsInvalid(f"{places[section, key]}: {section}.{key} is given twice, also by {name}")
+        if (section, key) in _SECRETS and not text:  # `docker compose` puts nothing where a variable is missing
+            raise SettingsInvalid(
+                f"environment: {name}: {section}.{key} is empty: give it a value, or leave the variable away"
+            )
         values.setdefault(section, {})[key] = _typed(text, kinds.get(key, str))
         places[section, key] = f"environment: {name}"
     return _Source("environment", values, places)
@@ -357,6 +371,8 @@ def _wrong_together(settings: Settings) -> Iterator[tuple[str, str, str]]:
         yield "auth", "secret", weakness
     if not settings.auth.enabled and not is_loopback(settings.server.host):
         yield "auth", "enabled", f"may be false only while server.host is loopback, and it is {settings.server.host}"
+    if "*" in (origins := settings.server.cors_origins) and len(origins) > 1:
+        yield "server", "cors_origins", '["*"] is every origin: name it alone, or only those that you mean'
     if settings.server.workers > 1 and settings.database_url.startswith("sqlite"):
         yield "server", "workers", "more than 1 needs PostgreSQL (database.url): a SQLite file has one server process"
     if url.startswith("postgresql") and not _is_postgresql(url):

@@ -175,8 +175,13 @@ def test_a_flag_takes_the_place_of_whatever_the_environment_says(
         ("[server]\nhost = ''", ":2: server.host: must be a text that is not empty"),
         ("[server]\npublic_url = 'im.example'", ":2: server.public_url: must be http"),
         ("[server]\npublic_url = 'https://im.example/'", ":2: server.public_url: must be http"),
+        ('[server]\npublic_url = "https://im.example\\n"', ":2: server.public_url: must be http"),
         ("[server]\ntrusted_proxies = '10.0.0.1'", ":2: server.trusted_proxies: must be a list of texts"),
         ("[server]\ntrusted_proxies = [1]", ":2: server.trusted_proxies: must be a list of texts"),
+        ("[server]\ncors_origins = 'https://a.example'", ":2: server.cors_origins: must be a list of origins"),
+        ("[server]\ncors_origins = ['*', 'https://a.example']", ":2: server.cors_origins: .* name it alone"),
+        ("[server]\nrequest_seconds = 0", ":2: server.request_seconds: must be a whole number from 1 to 600"),
+        ("[server]\nkeep_alive_seconds = 601", ":2: server.keep_alive_seconds: must be a whole number from 1 to 600"),
         ("[dedup]\nenabled = 1", ":2: dedup.enabled: must be true or false"),
         ("[auth]\nbootstrap_key_file = 1", ":2: auth.bootstrap_key_file: must be a text"),
         ("[log]\nlevel = 'loud'", ":2: log.level: must be one of debug, info, warning, error"),
@@ -226,6 +231,8 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, environment: Any,
         ("DEDUP__ENABLED", "no", "dedup.enabled: must be true or false"),
         ("SERVER__PROT", "1", "unknown key server.prot; known: host, port"),
         ("SEVER__PORT", "1", "unknown section [sever]; known: server"),
+        ("AUTH__SECRET", "", "auth.secret is empty: give it a value, or leave the variable away"),
+        ("AUTH__SECRET", " " * 64, "auth.secret: is no secret"),
         ("AUTH__SECRET", "short", "auth.secret: must be 32 bytes or more, is 5"),
         ("AUTH__SECRET", "changeme" * 4, "auth.secret: is no secret: fewer than 8 different characters"),
         ("AUTH__SECRET", "a" * 64, "auth.secret: is no secret"),
@@ -278,6 +285,45 @@ def test_everybody_may_be_let_in_on_loopback(host: str) -> None:
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "im.example", "localhost.im.example"])
 def test_everybody_is_let_in_nowhere_else(host: str) -> None:
     assert "auth.enabled: may be false only while" in refusal(auth__enabled=False, server__host=host)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["*", "https://a.example", "http://a.example:8080", "https://[::1]:3000", "http://localhost", "app://desk"],
+)
+def test_an_origin_is_written_as_browsers_send_it(origin: str) -> None:
+    assert load({"server.cors_origins": [origin]}).server.cors_origins == [origin]
+
+
+NO_ORIGINS = [
+    "",
+    "null",
+    "a.example",
+    "//a.example",
+    "https://",
+    "https://a.example/",
+    "https://a.example/path",
+    " https://a.example",
+    "https://a.example\n",
+    "https://a.example, https://b.example",
+    "https://A.example",
+    "HTTPS://a.example",
+    "https://a.example:443",
+    "http://a.example:80",
+    "http://[::1]:80",
+    "https://a.example:0",
+    "https://a.example:123456",
+    "https://a.example:*",
+    "https://*.a.example",
+    "https://u:p@a.example",
+    "https://a.example?q",
+    "https://bücher.example",
+]
+
+
+@pytest.mark.parametrize("origin", NO_ORIGINS)
+def test_what_no_browser_would_send_is_refused_as_an_origin(origin: str) -> None:
+    assert refusal(server__cors_origins=[origin]).startswith("flags: server.cors_origins: must be a list of origins")
 
 
 # --- the file itself -----------------------------------------------------------------------------------------------------

@@ -93,7 +93,7 @@ def declare_policies(app: Litestar) -> None:
         for method, (handler, model) in route.route_handler_map.items():
             if (
                 method == "OPTIONS"
-            ):  # the framework adds it, open to anybody; nothing here is for other origins to ask about
+            ):  # the framework adds it, open to anybody; what other origins ask about, origins.py answers
                 handler.opt[_INSTEAD] = {"Allow": ", ".join(sorted(route.methods))}
                 continue
             if not isinstance(handler.opt.get(POLICY), Policy):

@@ -14,6 +14,7 @@ import msgspec
 from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
+from litestar.typing import FieldDefinition
 
 from incident_manager.api.guards import POLICY
 from incident_manager.monitors import MONITORS
@@ -26,7 +27,7 @@ _IMPOSSIBLE: Final = {Policy.PUBLIC: ("401", "403"), Policy.OWN_KEY: ("403",)}
 _REQUEST_ID: Final = {"description": "the caller's own X-Request-Id where it is safe to repeat", "required": True}
 _HEADERS: Final = {
     "401": ("WWW-Authenticate", {"description": "the scheme: Bearer"}),
-    "413": ("Connection", {"description": "close: the rest of the body is not read"}),
+    **dict.fromkeys(("408", "413"), ("Connection", {"description": "close: the rest of the body is not read"})),
     "503": ("Retry-After", {"description": "seconds"}),
 }
 
@@ -78,11 +79,18 @@ def _complete(operation: Json, handler: HTTPRouteHandler) -> None:
 def _parameter(parameter: Json, handler: HTTPRouteHandler) -> Json:
     """Return a parameter's schema: its type as msgspec has it, the bounds that stand beside it, and no null."""
     name = parameter["name"].lower().replace("-", "_")
-    plain = _schema(_not_none(handler.parsed_fn_signature.parameters[name].annotation))
+    field = handler.parsed_fn_signature.parameters.get(name) or _of_dependencies(handler)[name]
+    plain = _schema(_not_none(field.annotation))
     beside = {key: value for key, value in parameter["schema"].items() if key not in {"oneOf", "type", "items", "$ref"}}
-    if isinstance(default := handler.parsed_fn_signature.parameters[name].default, StrEnum):
-        beside["default"] = default
+    if isinstance(field.default, StrEnum):
+        beside["default"] = field.default
     return {**plain, **{key: int(value) if isinstance(value, float) else value for key, value in beside.items()}}
+
+
+def _of_dependencies(handler: HTTPRouteHandler) -> dict[str, FieldDefinition]:
+    """Return the parameters that what a handler is given reads from the request."""
+    provided = handler.resolve_dependencies().values()
+    return {name: field for one in provided for name, field in one.parsed_fn_signature.parameters.items()}
 
 
 def _schemas(kinds: set[type]) -> Json:

@@ -50,6 +50,7 @@ _TITLES: Final = {
     401: "No valid key",
     403: "The key's role does not allow this",
     404: "No such thing in this tenant",
+    408: "The body did not arrive in time",
     409: "Collides with what is there",
     412: "Changed since If-Match was read",
     413: "Body over the limit",
@@ -61,10 +62,14 @@ _TITLES: Final = {
 
 
 def problems(*statuses: int) -> dict[int, ResponseSpec]:
-    """Return the OpenAPI's account of a route's errors: those named, and those that any route may answer."""
+    """Return the OpenAPI's account of a route's errors: those named, and those that any route may answer.
+
+    A body that may be too large may be too slow as well.
+    """
+    slow = {RequestTimeout.status} if PayloadTooLarge.status in statuses else set()
     return {
         status: ResponseSpec(Problem, generate_examples=False, description=_TITLES[status], media_type=PROBLEM_JSON)
-        for status in sorted({400, 401, 403, 422, 500, 503, *statuses})
+        for status in sorted({400, 401, 403, 422, 500, 503, *slow, *statuses})
     }
 
 

@@ -1,11 +1,13 @@
 """How bodies are read: JSON within our bounds, straight into the handler's struct."""
 
+import asyncio
 from typing import Any, get_args
 
 from litestar import Request
 from litestar.exceptions import InternalServerException
 
-from incident_manager.errors import MalformedRequest, UnsupportedMediaType
+from incident_manager.api.parts import parts_of
+from incident_manager.errors import MalformedRequest, RequestTimeout, UnsupportedMediaType
 from incident_manager.schemas.decoding import decode
 
 
@@ -13,9 +15,16 @@ class StrictRequest(Request[Any, Any, Any]):
     """A request whose JSON is read by schemas/decoding.py instead of the framework's lenient way."""
 
     async def body(self) -> bytes:
-        """Return the body; a caller who leaves before it is whole is no defect of ours, as the framework has it."""
+        """Return the body. A caller who leaves before it is whole is no defect of ours, as the framework has it.
+
+        Raises PayloadTooLarge (the framework's), MalformedRequest, and RequestTimeout where it takes too long to come.
+        """
+        seconds = parts_of(self).settings.server.request_seconds
         try:
-            return await super().body()
+            async with asyncio.timeout(seconds):
+                return await super().body()
+        except TimeoutError as error:
+            raise RequestTimeout(f"the body did not arrive within {seconds} s") from error
         except InternalServerException as error:
             raise MalformedRequest("the connection ended before the body did") from error
 

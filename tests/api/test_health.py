@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import time
 from typing import NamedTuple
 
 import msgspec
@@ -72,16 +71,14 @@ async def looked_at(world: World) -> tuple[int, str, str]:
     return response.status_code, check["status"], check["detail"]
 
 
-async def test_a_database_that_hangs_is_told_within_its_time_and_by_one_look_at_once(settings: Settings) -> None:
+async def test_a_database_that_hangs_is_told_while_it_does_and_by_one_look_at_once(settings: Settings) -> None:
+    """Where a look had no limit of its own, the database's would end it, in other words and much later."""
     async with stalled(settings) as (world, _):
-        began = time.monotonic()
         answers = await asyncio.gather(*(looked_at(world) for _ in range(20)))
-        took = time.monotonic() - began
         at_work = world.parts.database._readers.pool.checkedout()
         live = await world.as_key(None).get("/health/live")
     assert set(answers) == {(503, "unhealthy", "the database does not answer within 2 s")}
-    assert 1.9 <= took < 3
-    assert (at_work <= 2, live.status_code) == (True, 200)
+    assert (1 <= at_work <= 2, live.status_code) == (True, 200)
 
 
 async def test_a_database_that_answers_again_is_seen_at_once(settings: Settings) -> None:

@@ -14,7 +14,6 @@ from typing import TextIO
 from urllib.parse import urlsplit
 
 import httpx2
-import msgspec
 import pytest
 
 from cli import server as serving
@@ -214,19 +213,6 @@ def test_a_port_that_is_taken_is_refused_before_anything_is_made(tmp_path: Path)
     assert refused.returncode == 1
     assert "Address already in use" in refused.stderr
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("sent", [b"nonsense\r\n\r\n", b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n"])
-def test_what_is_no_http_is_answered_like_every_other_error(tmp_path: Path, sent: bytes) -> None:
-    with started(tmp_path, "--port", "0") as server:
-        address = urlsplit(server.wait_until_serving().url)
-        with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
-            connection.sendall(sent)
-            head, _, body = b"".join(iter(lambda: connection.recv(65_536), b"")).partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 400 ")
-    assert {b"content-type: application/problem+json", b"connection: close"} <= set(head.split(b"\r\n"))
-    assert b"x-request-id: " in head
-    assert msgspec.json.decode(body)["code"] == "MALFORMED_REQUEST"
 
 
 def test_links_carry_the_port_that_was_taken(tmp_path: Path) -> None:
