@@ -84,9 +84,15 @@ def path(*parts: str) -> str:
 
 
 def call(
-    method: str, where: str, *, query: Query | None = None, body: object = None, taken: Sequence[int] = ()
+    method: str,
+    where: str,
+    *,
+    query: Query | None = None,
+    body: object = None,
+    headers: Mapping[str, str] | None = None,
+    taken: Sequence[int] = (),
 ) -> Answer:
-    """Ask the server; `body` goes as JSON, and None values of the query are left out.
+    """Ask the server; `body` goes as JSON, None values of the query are left out, `headers` go beside the usual ones.
 
     Raises Refused for every status from 400 on but those `taken`, where the server cannot be reached, and for what is not
     JSON.
@@ -94,7 +100,7 @@ def call(
     import httpx2
 
     address, key = _address(), _key()
-    headers = {"Accept": "application/json", "User-Agent": "incident-manager-cli"}
+    headers = {**(headers or {}), "Accept": "application/json", "User-Agent": "incident-manager-cli"}
     if key:
         headers["Authorization"] = f"Bearer {key}"
     if body is not None:

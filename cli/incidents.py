@@ -1,4 +1,4 @@
-"""Incidents: find them, read them, act on them. What people type in anger is short."""
+"""Incidents: open them by hand, find them, read them. What is done to them is in cli/incident_actions.py."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -7,7 +7,7 @@ import rich_click as click
 
 from cli import client, options, output
 from incident_manager.rules.incident_type import IncidentType
-from incident_manager.rules.lifecycle import IncidentState, ResolutionMethod
+from incident_manager.rules.lifecycle import IncidentState
 from incident_manager.rules.severity import Severity
 from incident_manager.schemas.incidents import IncidentOut, IncidentPage, IncidentSort, TimelinePage
 
@@ -79,58 +79,6 @@ def timeline(reference: str, page_size: int | None, cursor: str | None) -> None:
     output.show(answer.body, TimelinePage, _events)
 
 
-@click.command("ack")
-@reference
-@click.option("--by", metavar="NAME", help="Who takes it.  [default: the key's name]")
-@client.options
-def acknowledge(reference: str, by: str | None) -> None:
-    """Take an incident: somebody has it now."""
-    _act(reference, "acknowledge", by=by)
-
-
-@click.command("resolve")
-@reference
-@click.option("--resolved-by", metavar="NAME", required=True, help="Who ended it.")
-@click.option("--notes", metavar="TEXT", required=True, help="How.")
-@click.option("--root-cause", metavar="TEXT", help="Why it had come.")
-@click.option("--method", type=options.choice(ResolutionMethod), help="[default: Manual]")
-@client.options
-def resolve(reference: str, resolved_by: str, notes: str, root_cause: str | None, method: str | None) -> None:
-    """End an incident, and say how."""
-    answer = client.call(
-        "POST",
-        client.path("incidents", reference, "resolve"),
-        body={"resolved_by": resolved_by, "notes": notes, **client.fields(root_cause=root_cause, method=method)},
-    )
-    output.show(answer.body, IncidentOut, draw)
-
-
-@click.command("close")
-@reference
-@client.options
-def close(reference: str) -> None:
-    """Put a resolved incident away."""
-    _act(reference, "close")
-
-
-@click.command("reopen")
-@reference
-@click.option("--reason", metavar="TEXT", required=True, help="Why it is not over.")
-@client.options
-def reopen(reference: str, reason: str) -> None:
-    """Take up an ended incident again."""
-    _act(reference, "reopen", reason=reason)
-
-
-@click.command("note")
-@reference
-@click.argument("content")
-@client.options
-def note(reference: str, content: str) -> None:
-    """Write a note on an incident's timeline."""
-    _act(reference, "notes", content=content)
-
-
 @click.command("open")
 @click.option("--source", required=True, help="Who or what found it.")
 @click.option("--title", required=True)
@@ -191,16 +139,12 @@ def draw(incident: IncidentOut) -> "RenderableType":
             "Root cause": output.paragraphs((ended and ended.root_cause) or ""),
             "Notes": output.paragraphs(ended.notes if ended else ""),
             "Closed": output.at(incident.closed_at),
+            "Related": "  ".join(str(related) for related in incident.related_incidents),
             "Recurrence of": str(incident.recurrence_of_id or ""),
             "Merged into": str(incident.merged_into_id or ""),
             "Id": str(incident.id),
         }
     )
-
-
-def _act(reference: str, action: str, **given: str | None) -> None:
-    answer = client.call("POST", client.path("incidents", reference, action), body=client.fields(**given))
-    output.show(answer.body, IncidentOut, draw)
 
 
 def _by(when: str | None, who: str | None) -> str | None:

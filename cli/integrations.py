@@ -207,6 +207,7 @@ def _sheet(found: IntegrationOut) -> "RenderableType":
             "Window": f"{found.window_seconds} s" if found.window_seconds else None,
             "Labels": output.pairs(found.labels),
             "Signed": "yes" if found.signed else "no",
+            "Warnings": "; ".join(found.warnings),
             "Alerts": str(found.alerts_received),
             "Last seen": output.at(found.last_seen_at) or "never",
             "Id": str(found.id),

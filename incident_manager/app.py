@@ -12,10 +12,12 @@ from loguru import logger
 
 from incident_manager import migrate, start
 from incident_manager.api.access import AuditController, KeyController
+from incident_manager.api.acting import provide_acting
 from incident_manager.api.alerts import BODY_LIMIT, AlertController
 from incident_manager.api.dependencies import provide_parts, provide_units
 from incident_manager.api.guards import authorize, check_address, declare_policies
 from incident_manager.api.health import LOOKS_KEY, VERSION, HealthController, Looks
+from incident_manager.api.incident_actions import IncidentActionController
 from incident_manager.api.incidents import IncidentController
 from incident_manager.api.integrations import IntegrationController, MonitorController
 from incident_manager.api.metrics import MetricsController, measured
@@ -35,6 +37,7 @@ from incident_manager.telemetry import Telemetry
 CONTROLLERS: Final = (
     AlertController,
     IncidentController,
+    IncidentActionController,
     MonitorController,
     IntegrationController,
     KeyController,
@@ -82,6 +85,7 @@ def create_app(settings: Settings, clock: Clock | None = None, announce: start.A
         dependencies={
             "parts": Provide(provide_parts, sync_to_thread=False),
             "units": Provide(provide_units, sync_to_thread=False),
+            "acting": Provide(provide_acting, sync_to_thread=False),
         },
         exception_handlers=HANDLERS,
         before_send=[add_request_id],

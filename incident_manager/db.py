@@ -297,7 +297,6 @@ def _sqlite_engine(url: URL, settings: DatabaseSettings, begin: str, *, pool_siz
     @event.listens_for(engine.sync_engine, "connect")
     def _connect(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # the begin below is the only one
-        connection.create_function("casefold", 1, _casefold, deterministic=True)
         cursor = connection.cursor()
         for pragma in (
             "journal_mode = WAL",
@@ -351,10 +350,6 @@ def _postgresql_engine(url: str, settings: DatabaseSettings) -> AsyncEngine:
         json_serializer=_json_text,
         json_deserializer=msgspec.json.decode,
     )
-
-
-def _casefold(text: str | None) -> str | None:
-    return None if text is None else text.casefold()
 
 
 @event.listens_for(SyncSession, "do_orm_execute")

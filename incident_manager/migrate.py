@@ -7,7 +7,7 @@ the database without its password.
 import asyncio
 import fcntl
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final, TypeVar
@@ -79,13 +79,18 @@ async def downgrade(url: str, to: str) -> None:
 
 
 async def differences(url: str, metadata: sa.MetaData) -> str:
-    """Return the Python that would bring the schema to the models; empty where they are equal."""
+    """Return the Python that would bring the schema to the models; empty where they are equal.
+
+    What migrations make and no model can say is named in `metadata.info["unmapped"]`, for each database: it must be there.
+    """
 
     def compare(connection: sa.Connection) -> str:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        unmapped = tuple(metadata.info.get("unmapped", {}).get(connection.dialect.name, ()))
+        options = {"compare_type": True, "include_name": lambda name, *_: not (name or "").startswith(unmapped)}
+        context = MigrationContext.configure(connection, opts=options)
         found = produce_migrations(context, metadata).upgrade_ops
         code = [] if found is None or found.is_empty() else [str(render_python_code(found))]
-        return "\n".join(code + list(_closed_set_differences(connection, metadata)))
+        return "\n".join([*code, *_closed_set_differences(connection, metadata), *_missing(connection, unmapped)])
 
     return await _look(url, compare)
 
@@ -101,6 +106,14 @@ def _closed_set_differences(connection: sa.Connection, metadata: sa.MetaData) ->
                 allowed, wanted = sorted(_QUOTED.findall(checks.get(name, ""))), sorted(column.type.enums)
                 if allowed != wanted:
                     yield f"# {name}: the schema allows {allowed}, the models {wanted}"
+
+
+def _missing(connection: sa.Connection, names: Iterable[str]) -> Iterator[str]:
+    """Return a line for each of these that is not there: a table that was rebuilt loses its triggers."""
+    if names:
+        known = {"sqlite": "SELECT name FROM sqlite_master", "postgresql": "SELECT relname FROM pg_class"}
+        present = set(connection.exec_driver_sql(known[connection.dialect.name]).scalars())
+        yield from (f"# {name} is missing" for name in names if name not in present)
 
 
 @asynccontextmanager

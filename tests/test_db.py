@@ -202,14 +202,6 @@ async def test_processes_that_share_a_sqlite_file_wait_for_each_other(database: 
     assert len(await names(database)) == 8 * 40
 
 
-@on_sqlite
-async def test_folding_case_knows_more_than_ascii(database: Database) -> None:
-    async def fold(session: Session) -> tuple[Any, Any]:
-        return await session.scalar(select(func.casefold("ÄRGER"))), await session.scalar(select(func.casefold(None)))
-
-    assert await database.read(fold, tenant_id=None) == ("ärger", None)
-
-
 @pytest.mark.parametrize(
     "open_it", [lambda url: Database(url, load().database).engine, bare_engine], ids=["pool", "bare"]
 )

@@ -17,7 +17,7 @@ from tests.migrations.test_versions import on
 
 def models() -> sa.MetaData:
     """Return a copy of the models' tables that a test may change."""
-    copy = sa.MetaData(naming_convention=Base.metadata.naming_convention)
+    copy = sa.MetaData(naming_convention=Base.metadata.naming_convention, info=Base.metadata.info)
     for table in Base.metadata.sorted_tables:
         table.to_metadata(copy)
     return copy
@@ -81,6 +81,13 @@ async def test_a_model_that_the_migrations_do_not_know_is_shown(
     changed = models()
     change(changed)
     assert shown in await migrate.differences(database_url, changed)
+
+
+async def test_a_trigger_that_a_rebuilt_table_lost_is_missed(database_url: str) -> None:
+    sqlite = database_url.startswith("sqlite")
+    lost = "incident_search_update" if sqlite else "ix_incidents_search"
+    await on(database_url, lambda it: it.exec_driver_sql(f"DROP {'TRIGGER' if sqlite else 'INDEX'} {lost}"))
+    assert await migrate.differences(database_url, Base.metadata) == f"# {lost} is missing"
 
 
 async def test_an_empty_database_has_no_version_and_all_is_missing(empty_database_url: str) -> None:

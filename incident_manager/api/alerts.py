@@ -13,10 +13,11 @@ from incident_manager.api.parts import Parts
 from incident_manager.api.problems import problems
 from incident_manager.flows import alerts
 from incident_manager.flows.idempotency import claim_of
+from incident_manager.flows.intake import previews
 from incident_manager.flows.intake.submissions import submit
 from incident_manager.flows.units import Units
 from incident_manager.rules.access import Policy
-from incident_manager.schemas.alerts import AlertAccepted, AlertIn, AlertOut, AlertPage
+from incident_manager.schemas.alerts import AlertAccepted, AlertIn, AlertOut, AlertPage, AlertPreview
 
 BODY_LIMIT: Final = 256 * 1024
 _ATTACHED: Final = {200: ResponseSpec(AlertAccepted, generate_examples=False, description="stored; opened no incident")}
@@ -53,6 +54,22 @@ class AlertController(Controller):
         )
         result = (await parts.intake.receive(units, [submission]))[0]
         return Response(result.answer, status_code=201 if result.opened else 200)
+
+    @post(
+        "/preview",
+        status_code=200,
+        policy=Policy.READ,
+        request_max_body_size=BODY_LIMIT,
+        responses=problems(413, 415),
+        response_description="nothing was stored",
+    )
+    async def preview(
+        self, data: JSONBody[AlertIn], parts: NamedDependency[Parts], units: NamedDependency[Units]
+    ) -> AlertPreview:
+        """Say what would become of an alert now, and why: its fingerprint, how it is folded, the incident it would go to."""
+        received_at = parts.clock.now()
+        submission = submit(data, source=data.source, settings=parts.settings.dedup, received_at=received_at)
+        return await units.read(previews.preview, submission)
 
     @get(policy=Policy.READ, responses=problems())
     async def list_page(

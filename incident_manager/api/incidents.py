@@ -1,25 +1,24 @@
 """Incidents: open, list, read, change, and what is done to them."""
 
 import re
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
-from litestar import Controller, Request, Response, get, patch, post, put
+from litestar import Controller, Response, get, patch, post, put
 from litestar.di import NamedDependency
-from litestar.params import FromQuery, JSONBody, PathParameter, QueryParameter
+from litestar.params import FromQuery, JSONBody, QueryParameter
 from msgspec import Meta
 
-from incident_manager.api.dependencies import LOCATED, VERSIONED, Cursor, IdempotencyHeader, IfMatch, PageSize
+from incident_manager.api.acting import Acting, Reference, shown
+from incident_manager.api.dependencies import LOCATED, VERSIONED, Cursor, IfMatch, PageSize
 from incident_manager.api.parts import Parts
 from incident_manager.api.problems import problems
 from incident_manager.errors import ValidationFailed
-from incident_manager.flows import alerts, versions
-from incident_manager.flows.idempotency import claim_of, once
+from incident_manager.flows import alerts
 from incident_manager.flows.incidents import reading, requests
 from incident_manager.flows.intake.submissions import policy_for
-from incident_manager.flows.units import Unit, Units
+from incident_manager.flows.units import Units
 from incident_manager.rules.access import Policy
 from incident_manager.rules.incident_type import IncidentType
 from incident_manager.rules.lifecycle import IncidentState
@@ -27,24 +26,18 @@ from incident_manager.rules.severity import Severity
 from incident_manager.schemas.alerts import AlertPage
 from incident_manager.schemas.base import LABEL_KEY_LIMIT, LABEL_VALUE_LIMIT, NAME_LIMIT, NO_NUL, Instant
 from incident_manager.schemas.incidents import (
-    AcknowledgeIn,
-    CloseIn,
     IncidentFilter,
     IncidentIn,
     IncidentOut,
     IncidentPage,
     IncidentPatch,
     IncidentSort,
-    NoteIn,
-    ReopenIn,
-    ResolveIn,
     TimelinePage,
 )
 
 PAGE_LIMIT: Final = 10_000
 WORDS_LIMIT: Final = 10
 
-Reference = Annotated[str, PathParameter(max_length=64, description="the incident's id or number")]
 Texts = Annotated[
     list[Annotated[str, Meta(max_length=NAME_LIMIT, pattern=NO_NUL)]] | None, QueryParameter(max_items=50)
 ]
@@ -67,28 +60,21 @@ class IncidentController(Controller):
     path = "/v1/incidents"
     tags = ("incidents",)
 
-    @post(policy=Policy.ACT, responses=problems(409, 413, 415), response_headers=LOCATED)
+    @post(
+        policy=Policy.ACT,
+        responses=problems(409, 413, 415),
+        response_headers=LOCATED,
+    )
     async def open(
-        self,
-        request: Request[Any, Any, Any],
-        data: JSONBody[IncidentIn],
-        parts: NamedDependency[Parts],
-        units: NamedDependency[Units],
-        idempotency_key: IdempotencyHeader = None,
+        self, data: JSONBody[IncidentIn], parts: NamedDependency[Parts], acting: NamedDependency[Acting]
     ) -> Response[IncidentOut]:
         """Open an incident by hand. One that an alert like it would have attached to: 409 with its `incident_id`."""
         policy = policy_for(parts.settings.dedup, has_identity=False)
-        async with parts.numbers.promise(units.actor.tenant_id, 1) as numbers:
-            shown = await _act(
-                request,
-                parts,
-                units,
-                idempotency_key,
-                lambda unit: requests.create(unit, data, policy, numbers),
-            )
-        shown.headers["Location"] = f"/v1/incidents/{shown.content.id}"
-        shown.status_code = 201
-        return shown
+        async with acting.number() as numbers:
+            answer = await acting(lambda unit: requests.create(unit, data, policy, numbers))
+        answer.headers["Location"] = f"/v1/incidents/{answer.content.id}"
+        answer.status_code = 201
+        return answer
 
     @get(policy=Policy.READ, responses=problems())
     async def list_page(
@@ -136,7 +122,7 @@ class IncidentController(Controller):
     @get("/{reference:str}", policy=Policy.READ, responses=problems(404), response_headers=VERSIONED)
     async def show(self, reference: Reference, units: NamedDependency[Units]) -> Response[IncidentOut]:
         """Show an incident, with its version as ETag. Repeats that only count do not change the version."""
-        return _shown(await units.read(reading.get, reference))
+        return shown(await units.read(reading.get, reference))
 
     @patch(
         "/{reference:str}", policy=Policy.ACT, responses=problems(404, 409, 412, 413, 415), response_headers=VERSIONED
@@ -149,7 +135,7 @@ class IncidentController(Controller):
         if_match: IfMatch = None,
     ) -> Response[IncidentOut]:
         """Change what is given; `state: Resolved` is a resolve in full."""
-        return _shown(await units.write(requests.change, reference, data, if_match))
+        return shown(await units.write(requests.change, reference, data, if_match))
 
     @put("/{reference:str}", policy=Policy.ACT, responses=problems(404, 409, 412, 413, 415), response_headers=VERSIONED)
     async def replace(
@@ -160,113 +146,7 @@ class IncidentController(Controller):
         if_match: IfMatch = None,
     ) -> Response[IncidentOut]:
         """Change what is given, as PATCH does."""
-        return _shown(await units.write(requests.change, reference, data, if_match))
-
-    @post(
-        "/{reference:str}/acknowledge",
-        status_code=200,
-        policy=Policy.ACT,
-        responses=problems(404, 409, 413, 415),
-        response_headers=VERSIONED,
-    )
-    async def acknowledge(
-        self,
-        request: Request[Any, Any, Any],
-        reference: Reference,
-        parts: NamedDependency[Parts],
-        units: NamedDependency[Units],
-        data: JSONBody[AcknowledgeIn | None] = None,
-        idempotency_key: IdempotencyHeader = None,
-    ) -> Response[IncidentOut]:
-        """Take it: Detected becomes Triaged; whatever else is active stays as it is, and says who has it."""
-        by = data.by if data else None
-        return await _act(
-            request, parts, units, idempotency_key, lambda unit: requests.acknowledge(unit, reference, by)
-        )
-
-    @post(
-        "/{reference:str}/resolve",
-        status_code=200,
-        policy=Policy.ACT,
-        responses=problems(404, 409, 413, 415),
-        response_headers=VERSIONED,
-    )
-    async def resolve(
-        self,
-        request: Request[Any, Any, Any],
-        reference: Reference,
-        data: JSONBody[ResolveIn],
-        parts: NamedDependency[Parts],
-        units: NamedDependency[Units],
-        idempotency_key: IdempotencyHeader = None,
-    ) -> Response[IncidentOut]:
-        """End it, and say how."""
-        return await _act(request, parts, units, idempotency_key, lambda unit: requests.resolve(unit, reference, data))
-
-    @post(
-        "/{reference:str}/close",
-        status_code=200,
-        policy=Policy.ACT,
-        responses=problems(404, 409, 413, 415),
-        response_headers=VERSIONED,
-    )
-    async def close(
-        self,
-        request: Request[Any, Any, Any],
-        reference: Reference,
-        parts: NamedDependency[Parts],
-        units: NamedDependency[Units],
-        data: JSONBody[CloseIn | None] = None,  # noqa: ARG002 - read, so that a body with anything in it is refused
-        idempotency_key: IdempotencyHeader = None,
-    ) -> Response[IncidentOut]:
-        """Put a resolved incident away."""
-        return await _act(request, parts, units, idempotency_key, lambda unit: requests.close(unit, reference))
-
-    @post(
-        "/{reference:str}/reopen",
-        status_code=200,
-        policy=Policy.ACT,
-        responses=problems(404, 409, 413, 415),
-        response_headers=VERSIONED,
-    )
-    async def reopen(
-        self,
-        request: Request[Any, Any, Any],
-        reference: Reference,
-        data: JSONBody[ReopenIn],
-        parts: NamedDependency[Parts],
-        units: NamedDependency[Units],
-        idempotency_key: IdempotencyHeader = None,
-    ) -> Response[IncidentOut]:
-        """Take it up again; how it had ended stays on the timeline."""
-        return await _act(
-            request, parts, units, idempotency_key, lambda unit: requests.reopen(unit, reference, data.reason)
-        )
-
-    @post(
-        "/{reference:str}/notes",
-        status_code=200,
-        policy=Policy.ACT,
-        responses=problems(404, 413, 415),
-        response_headers=VERSIONED,
-    )
-    async def add_note(
-        self,
-        request: Request[Any, Any, Any],
-        reference: Reference,
-        data: JSONBody[NoteIn],
-        parts: NamedDependency[Parts],
-        units: NamedDependency[Units],
-        idempotency_key: IdempotencyHeader = None,
-    ) -> Response[IncidentOut]:
-        """Write a note on the timeline."""
-        return await _act(
-            request,
-            parts,
-            units,
-            idempotency_key,
-            lambda unit: requests.add_note(unit, reference, data.content),
-        )
+        return shown(await units.write(requests.change, reference, data, if_match))
 
     @get("/{reference:str}/timeline", policy=Policy.READ, responses=problems(404))
     async def timeline(
@@ -291,22 +171,6 @@ class IncidentController(Controller):
     ) -> AlertPage:
         """List its alerts, newest first."""
         return await units.read(alerts.list_alerts, cursor, page_size, parts.vault, reference)
-
-
-async def _act(
-    request: Request[Any, Any, Any],
-    parts: Parts,
-    units: Units,
-    key: str | None,
-    work: Callable[[Unit], Awaitable[IncidentOut]],
-) -> Response[IncidentOut]:
-    """Run a flow once per Idempotency-Key and answer with the incident."""
-    claim = claim_of(f"{request.method} {request.scope['path']}", key, await request.body()) if key else None
-    return _shown(await units.write(once, claim, parts.intake.idempotency_ttl, IncidentOut, work))
-
-
-def _shown(incident: IncidentOut) -> Response[IncidentOut]:
-    return Response(incident, headers={"ETag": versions.etag(incident.version)}, status_code=200)
 
 
 def _words(q: str | None) -> list[str]:

@@ -1,13 +1,18 @@
-"""Deduplication keys: between the row that is locked and the facts that the rule decides by."""
+"""Deduplication keys: between the row that is locked and the facts that the rule decides by, and what follows an incident."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
+from incident_manager.flows.units import Unit
 from incident_manager.models.alerts import DedupKey
+from incident_manager.models.incidents import Incident
+from incident_manager.rules import lifecycle
 from incident_manager.rules.dedup import AlertStatus, KeyState, Report, Verdict, advance
+from incident_manager.store import incidents as incident_store
 
 
 def new_row(tenant_id: UUID, mark: str, report: Report, opens_id: UUID) -> dict[str, Any]:
@@ -35,3 +40,14 @@ def save(key: DedupKey, state: KeyState) -> None:
     """Put what the rule says back into the row; what did not change is not written."""
     for name in KeyState.__struct_fields__:
         setattr(key, name, getattr(state, name))
+
+
+async def follow(unit: Unit, locked: Iterable[DedupKey], incident: Incident) -> None:
+    """Let keys know what became of an incident: each is open, and names an active one, as long as its fingerprint has one."""
+    active = lifecycle.is_active(incident.state)
+    for key in locked:
+        if active and not key.open:
+            key.incident_id, key.open = incident.id, True
+        elif not active and key.incident_id == incident.id:
+            another = await incident_store.find_newest_open(unit.session, key.fingerprint)
+            key.incident_id, key.open = another or incident.id, another is not None

@@ -15,6 +15,7 @@ from incident_manager.flows.units import Unit
 from incident_manager.ids import new_id, read_id
 from incident_manager.models.integrations import Integration
 from incident_manager.monitors import MONITORS
+from incident_manager.rules.dedup import DedupMode
 from incident_manager.rules.severity import Severity
 from incident_manager.schemas.integrations import (
     IntegrationIn,
@@ -134,14 +135,24 @@ async def list_page(
 
 def view(integration: Integration) -> IntegrationOut:
     """Return what is shown of an integration: never its key or secret."""
-    hidden = {"signing_secret", "signed", "severity_map"}
+    hidden = {"signing_secret", "signed", "severity_map", "warnings"}
     same = {name: getattr(integration, name) for name in IntegrationOut.__struct_fields__ if name not in hidden}
     return IntegrationOut(
         **same,
         severity_map={word: Severity(severity) for word, severity in integration.severity_map.items()},
         signing_secret=HIDDEN if integration.signing_secret else None,
         signed=integration.signing_secret is not None,
+        warnings=_warnings(integration),
     )
+
+
+def _warnings(integration: Integration) -> list[str]:
+    """Say what of an integration can have no effect."""
+    by_nature = DedupMode.WHILE_OPEN if MONITORS[integration.monitor].identifies else DedupMode.WINDOW
+    mode = integration.dedup_mode or by_nature
+    if integration.window_seconds is not None and mode is DedupMode.WHILE_OPEN:
+        return ["window_seconds is never used: its alerts attach while their incident is open (dedup_mode while_open)"]
+    return []
 
 
 async def _get(unit: Unit, reference: str, *, for_update: bool = False) -> Integration:

@@ -24,7 +24,14 @@ class Event(StrEnum):
     REOPENED = "reopened"
     CHANGED = "changed"
     NOTE = "note"
+    SNOOZED = "snoozed"
+    UNSNOOZED = "unsnoozed"
+    LINKED = "linked"
+    UNLINKED = "unlinked"
+    MERGED = "merged"
+    SPLIT = "split"
     OUT_OF_ORDER = "out_of_order"
+    PARTLY_RESOLVED = "partly_resolved"
 
 
 def note(unit: Unit, incident: Incident, event: Event, reason: str, description: str, **data: Any) -> None:

@@ -4,7 +4,7 @@ Imports `rules` for its closed sets and `db` for the tenant's mark. A new table 
 migration made by `alembic revision --autogenerate`.
 """
 
-from incident_manager.models import access, alerts, audit, idempotency, incidents, integrations
+from incident_manager.models import access, alerts, audit, idempotency, incidents, integrations, search
 from incident_manager.models.base import Base
 
-__all__ = ["Base", "access", "alerts", "audit", "idempotency", "incidents", "integrations"]
+__all__ = ["Base", "access", "alerts", "audit", "idempotency", "incidents", "integrations", "search"]

@@ -16,7 +16,7 @@ from incident_manager.rules.severity import Severity
 
 
 class Alert(Record, Base):
-    """An alert as it was received, with what was decided and why; never changed afterwards."""
+    """An alert as it was received, with what was decided and why. It may move to another incident, else it never changes."""
 
     __tablename__ = "alerts"
     __table_args__ = (
@@ -42,6 +42,7 @@ class Alert(Record, Base):
     received_at: Mapped[datetime]
     fingerprint: Mapped[str]
     incident_id: Mapped[UUID | None]
+    answered_incident_id: Mapped[UUID | None]  # what its sender was told, where a merge or a split moved it since
     integration_id: Mapped[UUID | None]
     outcome: Mapped[Verdict] = mapped_column(closed_set(Verdict, "outcome"))
     reason: Mapped[Reason] = mapped_column(closed_set(Reason, "reason"))
@@ -63,7 +64,8 @@ class DedupKey(TenantOwned, Base):
 
     fingerprint: Mapped[str] = mapped_column(primary_key=True)
     incident_id: Mapped[UUID | None]
-    open: Mapped[bool]
+    open: Mapped[bool]  # the incident is active
+    firing: Mapped[bool]  # what its source said last
     first_seen_at: Mapped[datetime | None]
     last_seen_at: Mapped[datetime | None]
     last_fired_at: Mapped[datetime | None]

@@ -81,6 +81,8 @@ class Incident(Record, Base):
     snoozed_until: Mapped[datetime | None]
     recurrence_of_id: Mapped[UUID | None]
     merged_into_id: Mapped[UUID | None]
+    related_incidents: Mapped[list[str]]  # ids; each of them names this one too
+    holds_several: Mapped[bool]  # fingerprints: by a merge; ends by itself only when none of them fires
     timeline_length: Mapped[int]
 
 

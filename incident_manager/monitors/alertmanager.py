@@ -139,4 +139,5 @@ MONITOR = Monitor(
     verify=verify_authorization,  # Alertmanager does not sign; http_config.authorization or basic_auth carries the secret
     setup=setup,
     restates_start=True,
+    identifies=True,
 )

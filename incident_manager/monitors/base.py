@@ -84,7 +84,7 @@ class Monitor:
 
     `parse` raises MalformedRequest or ValidationFailed for what it cannot read. `verify` is called where the integration has a
     signing secret, and raises AuthenticationFailed. `setup` returns what to paste on the other side, given the address.
-    `restates_start`: see rules/dedup.Report.
+    `restates_start`: see rules/dedup.Report. `identifies`: every alert has an identity of its own, so no window counts for it.
     """
 
     title: str
@@ -93,6 +93,7 @@ class Monitor:
     verify: Callable[[Delivery, str, datetime], None]
     setup: Callable[[str], str]
     restates_start: bool = False
+    identifies: bool = False
 
 
 class Fitting:

@@ -63,6 +63,7 @@ class Reason(StrEnum):
     SOURCE_ACKNOWLEDGED = "source_acknowledged"
     NOTHING_OPEN = "nothing_open"
     OUT_OF_ORDER = "out_of_order"
+    OTHERS_FIRING = "others_firing"
 
 
 MESSAGES: Final[dict[Reason, str]] = {
@@ -76,6 +77,7 @@ MESSAGES: Final[dict[Reason, str]] = {
     Reason.SOURCE_ACKNOWLEDGED: "the source says it is acknowledged",
     Reason.NOTHING_OPEN: "stored; no open incident of this fingerprint to change",
     Reason.OUT_OF_ORDER: "stored; a newer message about this fingerprint came before it",
+    Reason.OTHERS_FIRING: "stored; other fingerprints that were merged into its incident still fire",
 }
 
 
@@ -108,10 +110,11 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeyState(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a fingerprint: its newest incident, whether that is active, and the newest times seen."""
+    """What is known of a fingerprint: its newest incident, whether that is active, whether it fires, the newest times seen."""
 
     incident_id: UUID | None = None
     open: bool = False
+    firing: bool = False
     first_seen_at: datetime | None = None
     last_seen_at: datetime | None = None
     last_fired_at: datetime | None = None
@@ -173,6 +176,7 @@ def advance(key: KeyState, report: Report, verdict: Verdict, opened_id: UUID | N
                 key,
                 incident_id=opened_id if verdict is Verdict.OPEN else key.incident_id,
                 open=True,
+                firing=True,
                 first_seen_at=key.first_seen_at or report.received_at,
                 last_seen_at=_latest(key.last_seen_at, report.received_at),
                 last_fired_at=_latest(key.last_fired_at, report.occurred_at),
@@ -180,9 +184,24 @@ def advance(key: KeyState, report: Report, verdict: Verdict, opened_id: UUID | N
             )
         case Verdict.RESOLVE:
             newest = _latest(key.last_resolved_at, report.occurred_at)
-            return msgspec.structs.replace(key, open=False, last_resolved_at=newest)
+            return msgspec.structs.replace(key, open=False, firing=False, last_resolved_at=newest)
         case Verdict.ACKNOWLEDGE | Verdict.SUPPRESS | Verdict.NOTHING:
             return key
+
+
+def ends(*, others_firing: bool) -> Decision:
+    """Decide whether a resolved fingerprint ends an incident: one that holds several ends when none of them fires any more.
+
+    As at PagerDuty: an incident that others were merged into is resolved by the last of its alerts, not by the first.
+    """
+    if others_firing:
+        return Decision(Verdict.NOTHING, Reason.OTHERS_FIRING)
+    return Decision(Verdict.RESOLVE, Reason.SOURCE_RESOLVED)
+
+
+def hold(key: KeyState, incident_id: UUID) -> KeyState:
+    """Return the key as it stands where its fingerprint is resolved and its incident goes on, because others still fire."""
+    return msgspec.structs.replace(key, incident_id=incident_id, open=True)
 
 
 def _latest(known: datetime | None, new: datetime) -> datetime:

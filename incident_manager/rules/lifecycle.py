@@ -84,6 +84,13 @@ def acknowledge(present: IncidentState) -> Move:
     return Move(Step.UNCHANGED, f"stays {present}")
 
 
+def snooze(present: IncidentState) -> Move:
+    """Decide whether an incident can be put off: what has ended cannot."""
+    if present in ENDED:
+        return Move(Step.REFUSED, f"{present} cannot be snoozed", ALLOWED[present])
+    return Move(Step.UNCHANGED, f"stays {present}")
+
+
 def reopen(present: IncidentState) -> Move:
     """Decide what taking an incident up again does: ended ones go on as Investigating, what has not ended refuses."""
     if is_active(present) and present is not IncidentState.INVESTIGATING:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct, field
 
-from incident_manager.rules.dedup import AlertStatus, Reason, SubmissionStatus, Verdict
+from incident_manager.rules.dedup import AlertStatus, DedupMode, Reason, SubmissionStatus, Verdict
 from incident_manager.rules.incident_type import IncidentType
 from incident_manager.rules.severity import Severity
 from incident_manager.schemas.base import (
@@ -65,6 +65,20 @@ class AlertAccepted(Struct, kw_only=True, frozen=True):
     reason: Reason
     message: str
     occurrences: int
+
+
+class AlertPreview(Struct, kw_only=True, frozen=True):
+    """What would become of an alert now: by which fingerprint, found how, and the incident it would go to, if there is one."""
+
+    fingerprint: str
+    mode: DedupMode
+    window_seconds: int
+    outcome: Verdict
+    status: SubmissionStatus
+    reason: Reason
+    message: str
+    incident_id: UUID | None
+    incident_number: int | None
 
 
 class AlertOut(Struct, kw_only=True, frozen=True):

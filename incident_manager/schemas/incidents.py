@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
@@ -11,6 +11,7 @@ from incident_manager.rules.incident_type import IncidentType
 from incident_manager.rules.lifecycle import IncidentState, ResolutionMethod
 from incident_manager.rules.severity import Severity
 from incident_manager.schemas.base import (
+    Instant,
     Labels,
     Link,
     Name,
@@ -19,8 +20,14 @@ from incident_manager.schemas.base import (
     Services,
     Text,
     Title,
+    in_utc,
 )
 
+RELATED_LIMIT: Final = 100
+SPLIT_LIMIT: Final = 1_000
+
+# an incident's id or number; a number may come as such
+Reference = Annotated[str, Meta(min_length=1, max_length=64)] | Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Assignees = Annotated[list[Name], Meta(max_length=64)]
 
 
@@ -81,6 +88,34 @@ class NoteIn(Struct, kw_only=True, forbid_unknown_fields=True):
     """A note for the timeline."""
 
     content: RequiredText
+
+
+class SnoozeIn(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Until when it may wait, at most 366 days; null ends a snooze."""
+
+    until: Instant | None
+
+    def __post_init__(self) -> None:
+        """Bring the time to UTC."""
+        in_utc(self, "until")
+
+
+class LinkIn(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Which incidents have to do with this one."""
+
+    incident_ids: Annotated[list[Reference], Meta(min_length=1, max_length=RELATED_LIMIT)]
+
+
+class MergeIn(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Which incident takes this one's alerts."""
+
+    into: Reference
+
+
+class SplitIn(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Which alerts are another problem."""
+
+    alert_ids: Annotated[list[UUID], Meta(min_length=1, max_length=SPLIT_LIMIT)]
 
 
 class Resolution(Struct, kw_only=True, frozen=True):

@@ -41,7 +41,7 @@ class IntegrationPatch(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class IntegrationOut(Struct, kw_only=True, frozen=True):
-    """An integration, but for its key; a signing secret shows as `***`."""
+    """An integration, but for its key; a signing secret shows as `***`. `warnings` tell of what can have no effect."""
 
     id: UUID
     name: str
@@ -57,6 +57,7 @@ class IntegrationOut(Struct, kw_only=True, frozen=True):
     version: int
     last_seen_at: datetime | None
     alerts_received: int
+    warnings: list[str]
 
 
 class IntegrationCreated(IntegrationOut, kw_only=True, frozen=True):

@@ -1,17 +1,25 @@
 """Alerts, and the deduplication keys that are locked while alerts are decided."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
-from sqlalchemy import insert, select
+import sqlalchemy as sa
+from sqlalchemy import insert, select, update
 
 from incident_manager.db import Session
 from incident_manager.errors import NotFound
 from incident_manager.models.alerts import Alert, DedupKey
 from incident_manager.models.incidents import Incident
-from incident_manager.store.incidents import refers
+from incident_manager.store.incidents import refer
 from incident_manager.store.upsert import insert_for
+
+
+class Firing(NamedTuple):
+    """A fingerprint that fires, and the incident that its key names."""
+
+    fingerprint: str
+    incident_id: UUID | None
 
 
 async def lock_keys(session: Session, rows: Sequence[Mapping[str, Any]]) -> dict[str, DedupKey]:
@@ -31,15 +39,59 @@ async def lock_keys(session: Session, rows: Sequence[Mapping[str, Any]]) -> dict
     return {key.fingerprint: key for key in keys}
 
 
-async def lock_keys_of(session: Session, reference: str) -> Sequence[DedupKey]:
-    """Lock the keys of an incident (an id or a number), before the incident itself, as intake does.
+async def lock_keys_of(session: Session, references: Sequence[str]) -> Sequence[DedupKey]:
+    """Lock the keys of incidents (ids or numbers), before the incidents themselves, as intake does.
 
-    They are the one of its fingerprint, whichever incident that names by now, and those that name this incident.
+    They are those of their fingerprints, whichever incident each names by now, and those that name one of these incidents.
     """
-    named = select(Incident.id).where(refers(reference))
-    marks = select(Incident.fingerprint).where(refers(reference))
+    named = select(Incident.id).where(refer(references))
+    marks = select(Incident.fingerprint).where(refer(references))
     query = select(DedupKey).where(DedupKey.incident_id.in_(named) | DedupKey.fingerprint.in_(marks))
-    return (await session.scalars(query.order_by(DedupKey.fingerprint).with_for_update())).all()
+    query = query.order_by(DedupKey.fingerprint).with_for_update().execution_options(populate_existing=True)
+    return (await session.scalars(query)).all()
+
+
+async def list_firing(session: Session, incidents: Collection[Incident]) -> list[Firing]:
+    """Return the keys that fire of these incidents: of their fingerprints, and those that name one of them."""
+    query = select(DedupKey.fingerprint, DedupKey.incident_id).where(
+        DedupKey.incident_id.in_([incident.id for incident in incidents])
+        | DedupKey.fingerprint.in_([incident.fingerprint for incident in incidents]),
+        DedupKey.firing,
+    )
+    return [Firing(*row) for row in await session.execute(query)]
+
+
+async def rename_keys(session: Session, incident_id: UUID, into: UUID) -> None:
+    """Let every key that names an incident name another one, which is active."""
+    moved = update(DedupKey).where(DedupKey.incident_id == incident_id).values(incident_id=into, open=True)
+    await session.execute(moved, execution_options={"synchronize_session": False})
+
+
+async def move_alerts(session: Session, incident_id: UUID, into: UUID, only: Collection[UUID] | None = None) -> int:
+    """Move an incident's alerts, or only some of them, to another one, and return how many; what each answered is kept."""
+    moved = update(Alert).where(Alert.incident_id == incident_id)
+    if only is not None:
+        moved = moved.where(Alert.id.in_(only))
+    answered = sa.func.coalesce(Alert.answered_incident_id, Alert.incident_id)
+    moved = moved.values(incident_id=into, answered_incident_id=answered)
+    result = await session.execute(moved, execution_options={"synchronize_session": False})
+    return cast("sa.CursorResult[Any]", result).rowcount
+
+
+async def list_by_id(session: Session, alert_ids: Collection[UUID]) -> Sequence[Alert]:
+    """Return these alerts, as far as they exist, oldest first."""
+    return (await session.scalars(select(Alert).where(Alert.id.in_(alert_ids)).order_by(Alert.id))).all()
+
+
+async def list_fingerprints(session: Session, incident_id: UUID, among: Collection[str]) -> Sequence[str]:
+    """Return which of these fingerprints an incident has alerts of."""
+    query = select(Alert.fingerprint).where(Alert.incident_id == incident_id, Alert.fingerprint.in_(among))
+    return (await session.scalars(query.distinct())).all()
+
+
+async def find_key(session: Session, fingerprint: str) -> DedupKey | None:
+    """Return what is known of a fingerprint, unlocked."""
+    return (await session.scalars(select(DedupKey).where(DedupKey.fingerprint == fingerprint))).one_or_none()
 
 
 async def insert_alerts(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -58,14 +110,17 @@ async def get_alert(session: Session, alert_id: UUID) -> Alert:
     return alert
 
 
-async def list_with_numbers(session: Session, alert_ids: Sequence[UUID]) -> dict[UUID, tuple[Alert, int | None]]:
-    """Return alerts by id, each with its incident's number."""
+async def list_with_answered(
+    session: Session, alert_ids: Sequence[UUID]
+) -> dict[UUID, tuple[Alert, UUID | None, int | None]]:
+    """Return alerts by id, each with the id and the number of the incident that its sender was told."""
+    answered = sa.func.coalesce(Alert.answered_incident_id, Alert.incident_id)
     query = (
-        select(Alert, Incident.number)
-        .outerjoin(Incident, (Incident.tenant_id == Alert.tenant_id) & (Incident.id == Alert.incident_id))
+        select(Alert, Incident.id, Incident.number)
+        .outerjoin(Incident, (Incident.tenant_id == Alert.tenant_id) & (Incident.id == answered))
         .where(Alert.id.in_(alert_ids))
     )
-    return {alert.id: (alert, number) for alert, number in await session.execute(query)}
+    return {alert.id: (alert, incident_id, number) for alert, incident_id, number in await session.execute(query)}
 
 
 async def list_alerts(

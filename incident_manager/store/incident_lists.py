@@ -11,6 +11,7 @@ from sqlalchemy import select
 from incident_manager.db import Session
 from incident_manager.models.incidents import IS_ACTIVE, Incident
 from incident_manager.schemas.incidents import IncidentFilter, IncidentSort
+from incident_manager.store.incident_search import has_words
 from incident_manager.store.json_filters import has_item, has_pair
 from incident_manager.store.paging import Position
 
@@ -76,7 +77,7 @@ def _conditions(session: Session, wanted: IncidentFilter) -> list[sa.ColumnEleme
         found.append(Incident.created_at >= wanted.since)
     if wanted.until is not None:
         found.append(Incident.created_at < wanted.until)
-    return found + _json_conditions(session, wanted) + [_holds(session, word) for word in wanted.words]
+    return found + _json_conditions(session, wanted) + has_words(session, wanted.words)
 
 
 def _json_conditions(session: Session, wanted: IncidentFilter) -> list[sa.ColumnElement[bool] | sa.TextClause]:
@@ -90,11 +91,3 @@ def _json_conditions(session: Session, wanted: IncidentFilter) -> list[sa.Column
     for key, value in wanted.labels:
         by_key.setdefault(key, []).append(has_pair(session, Incident.labels, key, value))
     return found + [sa.or_(*pairs) for pairs in by_key.values()]
-
-
-def _holds(session: Session, word: str) -> sa.ColumnElement[bool]:
-    """Ask for a word in title or description, in any case; SQLite's own LIKE folds ASCII only."""
-    text = Incident.title + " " + Incident.description
-    if session.on_sqlite:
-        return sa.func.instr(sa.func.casefold(text), word.casefold()) > 0
-    return sa.func.strpos(sa.func.lower(text), word.lower()) > 0

@@ -29,6 +29,28 @@ async def get(session: Session, reference: str, *, for_update: bool = False) -> 
     return incident
 
 
+async def lock_referred(session: Session, references: Sequence[str]) -> list[Incident]:
+    """Lock incidents by id or number, oldest first, and return them in the order in which they are named.
+
+    Raises NotFound where one of them is not there.
+    """
+    query = select(Incident).where(refer(references)).order_by(Incident.id).with_for_update()
+    found = (await session.scalars(query.execution_options(populate_existing=True))).all()
+    by_name = {str(name): incident for incident in found for name in (incident.id, incident.number)}
+    names = [str(read_id(reference) or int(reference)) for reference in references]
+    if any(name not in by_name for name in names):
+        raise NotFound("no such incident")
+    return [by_name[name] for name in names]
+
+
+def refer(references: Sequence[str]) -> sa.ColumnElement[bool]:
+    """Return the condition for any of several ids or numbers.
+
+    Raises NotFound for what is neither.
+    """
+    return sa.or_(*(refers(reference) for reference in references))
+
+
 def refers(reference: str) -> sa.ColumnElement[bool]:
     """Return the condition for an id or a number.
 
@@ -68,16 +90,21 @@ async def count_repeats(session: Session, repeats: Mapping[UUID, tuple[int, date
     return found
 
 
-async def lock_open(session: Session, fingerprints: Collection[str]) -> Sequence[Incident]:
-    """Lock and return the active incidents of these fingerprints, oldest first."""
-    query = (
-        select(Incident)
-        .where(Incident.fingerprint.in_(sorted(fingerprints)), IS_ACTIVE)
-        .order_by(Incident.id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
+async def lock_open(session: Session, named: Mapping[str, UUID | None]) -> Sequence[Incident]:
+    """Lock and return the active incidents of these fingerprints, and those that their keys name, oldest first."""
+    query = _open(named).with_for_update().execution_options(populate_existing=True)
     return (await session.scalars(query)).all()
+
+
+async def list_open(session: Session, named: Mapping[str, UUID | None]) -> Sequence[Incident]:
+    """Return what `lock_open` would lock."""
+    return (await session.scalars(_open(named))).all()
+
+
+def _open(named: Mapping[str, UUID | None]) -> sa.Select[Incident]:
+    ids = sorted({incident_id for incident_id in named.values() if incident_id is not None})
+    mine = Incident.fingerprint.in_(sorted(named)) | Incident.id.in_(ids)
+    return select(Incident).where(mine, IS_ACTIVE).order_by(Incident.id)
 
 
 async def find_newest_open(session: Session, fingerprint: str) -> UUID | None:

@@ -354,6 +354,7 @@ def upgrade() -> None:
                 "source_acknowledged",
                 "nothing_open",
                 "out_of_order",
+                "others_firing",
                 name="reason",
                 native_enum=False,
                 create_constraint=True,

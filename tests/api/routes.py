@@ -1,5 +1,6 @@
 """Every route of the API with the policy it must have and a body it takes: a route that is not here fails a test."""
 
+import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -28,6 +29,7 @@ class Route(NamedTuple):
 
 ROUTES = [
     Route("POST", "/v1/alerts", Policy.INGEST, make.alert()),
+    Route("POST", "/v1/alerts/preview", Policy.READ, make.alert()),
     Route("GET", "/v1/alerts", Policy.READ),
     Route("GET", "/v1/alerts/{alert_id}", Policy.READ),
     Route("POST", "/v1/incidents", Policy.ACT, make.incident()),
@@ -40,6 +42,10 @@ ROUTES = [
     Route("POST", "/v1/incidents/{reference}/resolve", Policy.ACT, RESOLVE),
     Route("POST", "/v1/incidents/{reference}/close", Policy.ACT, {}),
     Route("POST", "/v1/incidents/{reference}/reopen", Policy.ACT, {"reason": "it is back"}),
+    Route("POST", "/v1/incidents/{reference}/snooze", Policy.ACT, {"until": "2026-03-02T12:00:00Z"}),
+    Route("POST", "/v1/incidents/{reference}/link", Policy.ACT, {"incident_ids": [2]}),
+    Route("POST", "/v1/incidents/{reference}/unlink", Policy.ACT, {"incident_ids": ["2"]}),
+    Route("POST", "/v1/incidents/{reference}/split", Policy.ACT, {"alert_ids": ["{alert_id}"]}),
     Route("GET", "/v1/incidents/{reference}/timeline", Policy.READ),
     Route("GET", "/v1/incidents/{reference}/alerts", Policy.READ),
     Route("GET", "/v1/monitors", Policy.READ),
@@ -64,6 +70,7 @@ ROUTES = [
     Route("GET", "/schema/openapi.json", Policy.PUBLIC),
     Route("GET", "/schema/{path}", Policy.PUBLIC),
     # what ends something comes last
+    Route("POST", "/v1/incidents/{reference}/merge", Policy.ACT, {"into": 2}),
     Route("DELETE", "/v1/integrations/{reference}", Policy.ADMINISTER),
     Route("DELETE", "/v1/keys/{reference}", Policy.ADMINISTER),
 ]
@@ -100,10 +107,16 @@ class Things(NamedTuple):
             alert_id=self.alert_id, reference=reference, monitor="generic", key=key, path="nothing"
         )
 
+    def body(self, route: Route) -> Any:
+        """Fill in the ids of a route's body."""
+        return json.loads(json.dumps(route.body).replace("{alert_id}", self.alert_id))
+
 
 async def things(world: World) -> Things:
-    """Make one of everything."""
+    """Make one of everything, the incident with two alerts; incident 2 is another one."""
     alert = await world.alert(labels={"team": "db"}, affected_services=["disk"])
+    await world.alert(labels={"team": "db"}, affected_services=["disk"])
+    await world.alert(title="Disk is slow")
     return Things(
         incident=await world.incident(alert["incident_id"]),
         alert_id=alert["alert_id"],

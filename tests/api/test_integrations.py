@@ -232,3 +232,21 @@ async def test_every_monitor_says_what_to_paste_on_its_side(world: World) -> Non
     monitors = (await world.get("/v1/monitors"))["monitors"]
     assert [monitor["name"] for monitor in monitors] == sorted(MONITORS)
     assert all("{url}" in monitor["setup"] and monitor["title"] for monitor in monitors)
+
+
+@pytest.mark.parametrize(
+    ("monitor", "given", "warned"),
+    [
+        ("generic", {"window_seconds": 60}, False),
+        ("generic", {"window_seconds": 60, "dedup_mode": "while_open"}, True),
+        ("alertmanager", {"window_seconds": 60}, True),
+        ("alertmanager", {"window_seconds": 60, "dedup_mode": "window"}, False),
+        ("alertmanager", {"dedup_mode": "while_open"}, False),
+    ],
+)
+async def test_a_window_that_no_alert_is_measured_by_is_flagged(
+    world: World, monitor: str, given: dict[str, Any], warned: bool
+) -> None:
+    made = await world.post("/v1/integrations", {"name": "flagged", "monitor": monitor, **given}, status=201)
+    assert bool(made["warnings"]) is warned
+    assert (await world.get("/v1/integrations/flagged"))["warnings"] == made["warnings"]

@@ -243,7 +243,7 @@ async def test_every_label_stays_within_its_set(world: World) -> None:
     made = await things(world)
     for route in ROUTES:
         for caller in (world.http, world.as_key(None)):
-            await caller.request(route.method, made.path(route), json=route.body)
+            await caller.request(route.method, made.path(route), json=made.body(route))
     found = await scrape(world)
     for name, labels in found:
         for label, value in labels:

@@ -49,7 +49,7 @@ async def walk(world: World, headers: dict[str, str]) -> dict[str, int]:
     caller = world.as_key(None)
     statuses = {}
     for route in ROUTES:
-        response = await caller.request(route.method, made.path(route), json=route.body, headers=headers)
+        response = await caller.request(route.method, made.path(route), json=made.body(route), headers=headers)
         statuses[route.name] = response.status_code
     return statuses
 

@@ -50,3 +50,36 @@ def test_a_refused_alert_names_its_field(run: CommandLine) -> None:
     refused = run("alert", "--source", "a", "--title", "")
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert refused.stderr.startswith("incident-manager: title: ")
+
+
+def test_a_dry_run_says_what_would_be_and_does_nothing(run: CommandLine) -> None:
+    given = ["alert", "--source", "a", "--title", "dry"]
+    told = run.json(*given, "--dry-run")
+    assert (told["status"], told["reason"], told["incident_id"]) == ("Accepted", "first_seen", None)
+    assert run.json(*given)["reason"] == "first_seen"
+    shown = run.table(*given, "--dry-run")
+    for text in ("Duplicate (within_window)", "window, 900 s", told["fingerprint"]):
+        assert text in shown
+    assert "900 s" not in run.table(*given, "--dedup-key", "k", "--dry-run")
+
+
+def test_alerts_are_listed_of_all_and_of_one_incident(run: CommandLine) -> None:
+    accepted = [run.json("alert", "--source", "a", "--title", "listed", "--dedup-key", key) for key in ("l1", "l2")]
+    number = str(accepted[0]["incident_number"])
+    ids = [
+        [alert["id"] for alert in run.json("alerts", "list", *which)["alerts"]]
+        for which in ((), ("--incident", number))
+    ]
+    assert (ids[0][:2], ids[1]) == ([one["alert_id"] for one in accepted[::-1]], [accepted[0]["alert_id"]])
+    first = run("--output", "table", "alerts", "list", "--page-size", "1")
+    assert first.stdout.splitlines()[1].split()[2:7] == ["P3", "firing", "listed", "opened", "first_seen"]
+    cursor = first.stderr.split()[-1]
+    assert run.json("alerts", "list", "--cursor", cursor)["alerts"][0]["id"] == accepted[0]["alert_id"]
+
+
+def test_an_alert_is_shown_with_what_was_decided(run: CommandLine) -> None:
+    given = ["--source", "a", "--title", "shown", "--dedup-key", "shown", "--label", "host=a"]
+    accepted = run.json("alert", *given)
+    shown = run.table("alerts", "show", accepted["alert_id"])
+    for text in ("opened (first_seen)", "host=a", accepted["incident_id"], "Deduplication key"):
+        assert text in shown

@@ -47,14 +47,37 @@ async def test_a_delivery_of_a_hundred_alerts_takes_as_many_as_one_of_ten(known:
     assert counts[0] == counts[1] <= 10
 
 
+async def test_a_resolve_takes_one_more_where_its_incident_holds_several_and_more_where_that_ends(known: World) -> None:
+    for key in "abc":
+        await known.alert(dedup_key=key)
+    await known.post("/v1/incidents/2/merge", {"into": 3})
+    counts = [await counted(known, "POST", "/v1/alerts", make.alert(dedup_key=key, status="resolved")) for key in "cab"]
+    assert counts == [6, 7, 11]
+
+
+async def test_a_merge_and_a_link_keep_their_budget_however_many_alerts_there_are(known: World) -> None:
+    await known.alert(dedup_key="second")
+    for _ in range(10):
+        await known.alert(dedup_key="first")
+    assert await counted(known, "POST", "/v1/incidents/1/link", {"incident_ids": [2]}) == 4
+    assert await counted(known, "POST", "/v1/incidents/1/merge", {"into": 2}) == 8
+
+
 @pytest.mark.parametrize(
     ("action", "body", "expected"),
-    [("acknowledge", None, 4), ("resolve", {"resolved_by": "ada", "notes": ""}, 7), ("notes", {"content": "x"}, 4)],
+    [
+        ("acknowledge", None, 4),
+        ("resolve", {"resolved_by": "ada", "notes": ""}, 7),
+        ("notes", {"content": "x"}, 4),
+        ("snooze", {"until": "2026-03-01T13:00:00Z"}, 4),
+    ],
 )
 async def test_what_people_do_keeps_its_budget(known: World, action: str, body: object, expected: int) -> None:
     assert await counted(known, "POST", f"/v1/incidents/1/{action}", body) == expected
 
 
-@pytest.mark.parametrize(("path", "expected"), [("?active_only=true", 2), ("/1", 1), ("/1/timeline", 2)])
+@pytest.mark.parametrize(
+    ("path", "expected"), [("?active_only=true", 2), ("?q=disk", 2), ("/1", 1), ("/1/timeline", 2)]
+)
 async def test_what_people_read_keeps_its_budget(known: World, path: str, expected: int) -> None:
     assert await counted(known, "GET", f"/v1/incidents{path}") == expected

@@ -24,7 +24,12 @@ SCRIPTS = sorted((packaged_file("migrations") / "versions").glob("*.py"))
 VERSIONS = [script.name[:15] for script in SCRIPTS]
 
 # What a migration's way down loses on purpose, and so the way up cannot bring back: (version, table, column), with the reason.
-LOST: set[tuple[str, str, str]] = set()
+LOST = {
+    ("2026_11_25_1300", "incidents", "related_incidents"),  # what this version adds
+    ("2026_11_25_1300", "incidents", "holds_several"),
+    ("2026_11_25_1300", "alerts", "answered_incident_id"),
+    ("2026_11_25_1300", "dedup_keys", "firing"),  # made anew from `open`
+}
 
 
 @pytest.fixture
@@ -52,6 +57,15 @@ async def rows(url: str) -> dict[str, Any]:
     return {table: content for table, content in found.items() if table != "alembic_version"}
 
 
+def without_lost(content: dict[str, Any], tables: set[str], since: str) -> dict[str, Any]:
+    """Leave out the columns that going down below a version loses, and the tables that it drops."""
+    lost = {(table, column) for version, table, column in LOST if version >= since}
+    return {
+        table: sorted(({k: v for k, v in row.items() if (table, k) not in lost} for row in content[table]), key=str)
+        for table in tables
+    }
+
+
 # --- the package's own ----------------------------------------------------------------------------------------------------
 
 
@@ -69,7 +83,7 @@ def test_a_file_is_named_by_its_date_which_is_its_version(script: Path) -> None:
 
 async def test_the_way_down_leaves_nothing_behind(filled_url: str) -> None:
     await migrate.downgrade(filled_url, "base")
-    assert await on(filled_url, snapshot) == {"alembic_version": []}
+    assert await on(filled_url, lambda connection: sa.inspect(connection).get_table_names()) == ["alembic_version"]
     assert await migrate.current(filled_url) is None
 
 
@@ -81,8 +95,7 @@ async def test_down_and_up_again_keeps_what_the_older_schema_can_hold(filled_url
     kept = set(await rows(filled_url))
     await migrate.upgrade(filled_url)
     after = await rows(filled_url)
-    lost = {table for _, table, _ in LOST}
-    assert {table: after[table] for table in kept - lost} == {table: before[table] for table in kept - lost}
+    assert without_lost(after, kept, version) == without_lost(before, kept, version)
     assert set(after) == set(before)
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from incident_manager.models import Base
+from incident_manager.models import Base, search
 from incident_manager.models.types import UtcDateTime
 
 Row = dict[str, Any]
@@ -32,11 +32,12 @@ def fill(connection: sa.Connection, tenant: int = 1) -> None:
         connection.execute(table.insert(), made)
 
 
-def snapshot(connection: sa.Connection) -> dict[str, list[tuple[Any, ...]]]:
-    """Return every row of every table, sorted, as the database's driver gives it."""
+def snapshot(connection: sa.Connection) -> dict[str, list[Row]]:
+    """Return every row of every table, sorted, as the driver gives it; a full-text index follows from its table."""
     return {
-        name: sorted((tuple(row) for row in connection.execute(sa.text(f"SELECT * FROM {name}"))), key=str)
+        name: sorted((dict(row) for row in connection.execute(sa.text(f"SELECT * FROM {name}")).mappings()), key=str)
         for name in sorted(sa.inspect(connection).get_table_names())
+        if not name.startswith(search.PREFIX)
     }
 
 

@@ -14,6 +14,7 @@ READS = [
     "/v1/incidents?sort=number",
     "/v1/incidents?sort=-updated_at",
     "/v1/incidents?sort=severity",
+    "/v1/incidents?q=disk%20full",
     "/v1/incidents/1",
     "/v1/incidents/1/timeline",
     "/v1/incidents/1/alerts",
@@ -29,7 +30,7 @@ WRITES = [
 ]
 
 
-SCAN = re.compile(r"^.*(?:Seq Scan|\bSCAN (?!.*USING)).*$", re.MULTILINE)
+SCAN = re.compile(r"^.*(?:Seq Scan|\bSCAN (?!.*(?:USING|VIRTUAL TABLE INDEX \d+:M))).*$", re.MULTILINE)  # M: MATCH
 SORT = re.compile(r"^.*(?:TEMP B-TREE FOR ORDER BY|(?<!Incremental )\bSort  \().*$", re.MULTILINE)
 
 

@@ -1,12 +1,18 @@
 """Changes to one locked incident, each with its timeline entry: what people, integrations and the engine have in common."""
 
+from datetime import datetime
+from typing import Final
+
 from incident_manager.errors import InvalidTransition
 from incident_manager.flows.timeline import Event, note
 from incident_manager.flows.units import Unit
 from incident_manager.models.incidents import Incident
 from incident_manager.rules import lifecycle
 from incident_manager.rules.lifecycle import IncidentState, Move, Step
+from incident_manager.rules.severity import Severity
 from incident_manager.schemas.incidents import ResolveIn
+
+SEVERITY_RAISED: Final = "severity_raised"
 
 
 def touch(unit: Unit, incident: Incident) -> None:
@@ -51,6 +57,7 @@ def resolve(unit: Unit, incident: Incident, how: ResolveIn, reason: str) -> bool
         return False
     before = incident.state
     incident.state = IncidentState.RESOLVED
+    incident.snoozed_until = None
     incident.resolved_at, incident.resolved_by = unit.now, how.resolved_by
     incident.resolution_method, incident.root_cause, incident.resolution_notes = (
         how.method,
@@ -92,9 +99,54 @@ def reopen(unit: Unit, incident: Incident, by: str, reason: str) -> bool:
     return _go(unit, incident, move=move, target=IncidentState.INVESTIGATING, by=by, reason=reason)
 
 
+def snooze(unit: Unit, incident: Incident, until: datetime, by: str, reason: str) -> bool:
+    """Hold notifications and escalation until then; one that is snoozed until then already stays as it is.
+
+    Raises InvalidTransition where it is Resolved or Closed.
+    """
+    _allowed(lifecycle.snooze(incident.state))
+    if incident.snoozed_until == until:
+        return False
+    before, incident.snoozed_until = incident.snoozed_until, until
+    touch(unit, incident)
+    note(unit, incident, Event.SNOOZED, reason, "snoozed", by=by, before=before, until=until)
+    return True
+
+
+def unsnooze(unit: Unit, incident: Incident, by: str, reason: str) -> bool:
+    """Let notifications and escalation go on; one that is not snoozed stays as it is."""
+    if incident.snoozed_until is None:
+        return False
+    before, incident.snoozed_until = incident.snoozed_until, None
+    touch(unit, incident)
+    note(unit, incident, Event.UNSNOOZED, reason, f"no longer snoozed: {reason}", by=by, before=before)
+    return True
+
+
+def raise_severity(unit: Unit, incident: Incident, severity: Severity, reason: str, told: str, **data: object) -> None:
+    """Make an incident more urgent, which ends its snooze; whoever calls this marks it as changed."""
+    before, incident.severity = incident.severity, severity
+    description = f"raised from {before} to {severity} by {told}"
+    note(unit, incident, Event.SEVERITY_RAISED, reason, description, before=before, after=severity, **data)
+    unsnooze(unit, incident, unit.actor.name, SEVERITY_RAISED)
+
+
+def close_merged(unit: Unit, incident: Incident, into: Incident, by: str) -> None:
+    """Close an incident whose alerts another one has taken over; from any state, and for good."""
+    before = incident.state
+    incident.state, incident.merged_into_id = IncidentState.CLOSED, into.id
+    incident.closed_at, incident.closed_by, incident.snoozed_until = unit.now, by, None
+    incident.occurrences = 0
+    touch(unit, incident)
+    data = {"into": str(into.id), "into_number": into.number, "before": before, "after": incident.state}
+    note(unit, incident, Event.MERGED, "requested", f"merged into #{into.number}", by=by, **data)
+
+
 def _go(unit: Unit, incident: Incident, *, move: Move, target: IncidentState, by: str, reason: str) -> bool:
     if move.step is Step.UNCHANGED:
         return False
+    if move.step is Step.REOPENED and incident.merged_into_id is not None:
+        raise InvalidTransition("was merged into another incident, which has its alerts now", allowed=[])
     before, data = incident.state, {}
     incident.state = target
     event = {Step.CLOSED: Event.CLOSED, Step.REOPENED: Event.REOPENED}.get(move.step, Event.STATE_CHANGED)

@@ -9,7 +9,6 @@ import msgspec
 from incident_manager.flows.timeline import Event, note
 from incident_manager.flows.units import Unit
 from incident_manager.models.incidents import Incident
-from incident_manager.rules.dedup import MESSAGES, Reason
 from incident_manager.rules.incident_type import IncidentType
 from incident_manager.rules.lifecycle import IncidentState
 from incident_manager.rules.severity import Severity
@@ -34,7 +33,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     recurrence_of_id: UUID | None
 
 
-def open_incident(unit: Unit, draft: Draft, reason: Reason) -> Incident:
+def open_incident(unit: Unit, draft: Draft, reason: str, told: str, **data: str) -> Incident:
     """Make the incident and the first entry of its timeline; the session writes both."""
     incident = Incident(
         tenant_id=unit.tenant_id,
@@ -46,9 +45,12 @@ def open_incident(unit: Unit, draft: Draft, reason: Reason) -> Incident:
         first_seen_at=draft.seen_at,
         last_seen_at=draft.seen_at,
         timeline_length=0,
+        related_incidents=[],
+        holds_several=False,
         **{name: getattr(draft, name) for name in Draft.__struct_fields__ if name != "seen_at"},
     )
     unit.session.add(incident)
-    recurrence = {"recurrence_of_id": str(draft.recurrence_of_id)} if draft.recurrence_of_id else {}
-    note(unit, incident, Event.OPENED, reason, MESSAGES[reason], severity=draft.severity, **recurrence)
+    if draft.recurrence_of_id:
+        data["recurrence_of_id"] = str(draft.recurrence_of_id)
+    note(unit, incident, Event.OPENED, reason, told, severity=draft.severity, **data)
     return incident

@@ -1,10 +1,12 @@
 """What people and tools ask of incidents: each locks, checks, moves, and records it on the audit."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Final
 
 from msgspec import UNSET
 
-from incident_manager.errors import Conflict
+from incident_manager.errors import Conflict, ValidationFailed
 from incident_manager.flows import dedup_keys, versions
 from incident_manager.flows.incidents import moves
 from incident_manager.flows.incidents.opening import Draft, open_incident
@@ -14,8 +16,8 @@ from incident_manager.flows.units import Unit
 from incident_manager.ids import new_id
 from incident_manager.models.alerts import DedupKey
 from incident_manager.models.incidents import Incident
-from incident_manager.rules import dedup, fingerprint, lifecycle
-from incident_manager.rules.dedup import DedupPolicy, Report, Verdict
+from incident_manager.rules import dedup, fingerprint
+from incident_manager.rules.dedup import MESSAGES, DedupPolicy, Report, Verdict
 from incident_manager.rules.lifecycle import IncidentState, ResolutionMethod
 from incident_manager.rules.severity import Severity
 from incident_manager.schemas.incidents import IncidentIn, IncidentOut, IncidentPatch, ResolveIn
@@ -23,7 +25,8 @@ from incident_manager.store import alerts as alert_store
 from incident_manager.store import incidents as store
 from incident_manager.store.numbers import NumberPromise
 
-BY_REQUEST = "requested"
+BY_REQUEST: Final = "requested"
+SNOOZE_LIMIT: Final = timedelta(days=366)
 _PLAIN_FIELDS = (
     "severity",
     "title",
@@ -62,7 +65,7 @@ async def create(unit: Unit, wanted: IncidentIn, policy: DedupPolicy, numbers: N
         recurrence_of_id=known.incident_id,
         **{name: getattr(wanted, name) for name in IncidentIn.__struct_fields__},
     )
-    incident = open_incident(unit, draft, decision.reason)
+    incident = open_incident(unit, draft, decision.reason, MESSAGES[decision.reason])
     dedup_keys.save(key, dedup.advance(known, report, decision.verdict, incident_id))
     record(unit, "create", resource="incident", resource_id=incident.id, before={}, after=plain(incident))
     return view(incident)
@@ -135,6 +138,24 @@ async def reopen(unit: Unit, reference: str, reason: str) -> IncidentOut:
     return await _changed(unit, reference, action="reopen", apply=apply, moves_activity=True)
 
 
+async def snooze(unit: Unit, reference: str, until: datetime | None) -> IncidentOut:
+    """Hold notifications and escalation until then; None lets them go on.
+
+    Raises NotFound, InvalidTransition, ValidationFailed for a time that is not ahead, or further than a year.
+    """
+    if until is not None and not unit.now < until <= unit.now + SNOOZE_LIMIT:
+        raise ValidationFailed.of("until", f"must be ahead, by at most {SNOOZE_LIMIT.days} days")
+    by = unit.actor.name
+
+    def apply(incident: Incident) -> None:
+        if until is None:
+            moves.unsnooze(unit, incident, by, BY_REQUEST)
+        else:
+            moves.snooze(unit, incident, until, by, BY_REQUEST)
+
+    return await _changed(unit, reference, action="snooze", apply=apply)
+
+
 async def add_note(unit: Unit, reference: str, content: str) -> IncidentOut:
     """Write a note on the timeline.
 
@@ -158,26 +179,15 @@ async def _changed(
     moves_activity: bool = False,
 ) -> IncidentOut:
     """Lock (keys before the incident, as intake does), check, apply, and audit what changed."""
-    locked: Sequence[DedupKey] = await alert_store.lock_keys_of(unit.session, reference) if moves_activity else ()
+    locked: Sequence[DedupKey] = await alert_store.lock_keys_of(unit.session, [reference]) if moves_activity else ()
     incident = await store.get(unit.session, reference, for_update=True)
     versions.check(incident.version, if_match)
     before, version = plain(incident), incident.version
     apply(incident)
     if incident.version != version:
-        await _follow(unit, locked, incident)
+        await dedup_keys.follow(unit, locked, incident)
         record(unit, action, resource="incident", resource_id=incident.id, before=before, after=plain(incident))
     return view(incident)
-
-
-async def _follow(unit: Unit, locked: Sequence[DedupKey], incident: Incident) -> None:
-    """Let the deduplication keys know: a key is open, and names an active incident, as long as its fingerprint has one."""
-    active = lifecycle.is_active(incident.state)
-    for key in locked:
-        if active and not key.open:
-            key.incident_id, key.open = incident.id, True
-        elif not active and key.incident_id == incident.id:
-            another = await store.find_newest_open(unit.session, key.fingerprint)
-            key.incident_id, key.open = another or incident.id, another is not None
 
 
 def _set_fields(unit: Unit, incident: Incident, patch: IncidentPatch, by: str) -> None:
@@ -201,3 +211,5 @@ def _set_fields(unit: Unit, incident: Incident, patch: IncidentPatch, by: str) -
         before=before,
         after=changed,
     )
+    if raised:
+        moves.unsnooze(unit, incident, by, moves.SEVERITY_RAISED)

@@ -1,6 +1,7 @@
 """From rows to what is shown."""
 
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
@@ -16,7 +17,8 @@ _SAME_NAME = tuple(
 def view(incident: Incident) -> IncidentOut:
     """Return what the outside sees of an incident."""
     same = {name: getattr(incident, name) for name in _SAME_NAME}
-    return IncidentOut(**same, resolution=_resolution(incident), related_incidents=[], links=links(incident.links))
+    related = [UUID(incident_id) for incident_id in incident.related_incidents]
+    return IncidentOut(**same, resolution=_resolution(incident), related_incidents=related, links=links(incident.links))
 
 
 def plain(incident: Incident) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from uuid import UUID
 from incident_manager.flows import dedup_keys
 from incident_manager.flows.incidents import moves
 from incident_manager.flows.incidents.opening import Draft, open_incident
+from incident_manager.flows.intake.folded import Folded
 from incident_manager.flows.intake.submissions import Submission, row
 from incident_manager.flows.timeline import Event, note
 from incident_manager.flows.units import Unit
@@ -42,6 +43,7 @@ class _Plan(NamedTuple):
     decision: Decision
     incident_id: UUID | None
     recurrence_of_id: UUID | None
+    was_firing: bool
 
 
 class Batch:
@@ -55,6 +57,7 @@ class Batch:
         self._first_ids: dict[str, UUID] = {}
         self._incidents: dict[UUID, Incident] = {}
         self._counts: dict[UUID, int] = {}
+        self._folded = Folded()
 
     async def write(self, submissions: Sequence[Submission]) -> list[Outcome]:
         """Decide and write alerts in their order; return what became of each, in that order."""
@@ -85,6 +88,7 @@ class Batch:
         resolved = await self._lock_named(plans)
         outcomes = [self._apply(plan, resolved) for plan in plans]
         await self._unit.session.flush()
+        await self._folded.let_keys_follow(self._unit, self._states)
         return outcomes
 
     def _plan(self, submission: Submission) -> _Plan:
@@ -96,7 +100,8 @@ class Batch:
         if decision.verdict is Verdict.OPEN:
             opened_id = self._first_ids[mark] if known.incident_id is None else new_id()
         state = self._states[mark] = dedup.advance(known, report, decision.verdict, opened_id)
-        return _Plan(submission, decision, state.incident_id, known.incident_id if opened_id else None)
+        recurrence_of_id = known.incident_id if opened_id else None
+        return _Plan(submission, decision, state.incident_id, recurrence_of_id, known.firing)
 
     async def _count_attached(self, plans: Sequence[_Plan]) -> None:
         """Count repeats into the incidents that exist already, which locks and reads them."""
@@ -121,13 +126,17 @@ class Batch:
         if named:
             locked = await incident_store.lock_many(self._unit.session, named)
             self._incidents |= {incident.id: incident for incident in locked}
-        resolved: dict[str, list[Incident]] = {
-            plan.submission.fingerprint: [] for plan in plans if plan.decision.verdict is Verdict.RESOLVE
+        names = {
+            plan.submission.fingerprint: plan.incident_id for plan in plans if plan.decision.verdict is Verdict.RESOLVE
         }
-        if resolved:
-            for incident in await incident_store.lock_open(self._unit.session, resolved):
-                resolved[incident.fingerprint].append(incident)
-        return resolved
+        if not names:
+            return {}
+        found = await incident_store.lock_open(self._unit.session, names)
+        self._folded = await Folded.of(self._unit, found)
+        return {
+            mark: [incident for incident in found if incident.fingerprint == mark or incident.id == incident_id]
+            for mark, incident_id in names.items()
+        }
 
     def _apply(self, plan: _Plan, resolved: dict[str, list[Incident]]) -> Outcome:
         match plan.decision.verdict:
@@ -161,7 +170,8 @@ class Batch:
             links=row(plan.submission, self._unit.tenant_id)["links"],
             recurrence_of_id=plan.recurrence_of_id,
         )
-        incident = self._incidents[draft.id] = open_incident(self._unit, draft, plan.decision.reason)
+        reason = plan.decision.reason
+        incident = self._incidents[draft.id] = open_incident(self._unit, draft, reason, dedup.MESSAGES[reason])
         self._counts[draft.id] = 1
         return Outcome(plan.decision, incident, 1)
 
@@ -188,20 +198,30 @@ class Batch:
         merged = absorb(held, Facts(severity=alert.severity, labels=alert.labels, services=alert.affected_services))
         if merged == held:
             return
-        incident.severity, incident.labels = merged.severity, dict(merged.labels)
-        incident.affected_resources = list(merged.services)
+        incident.labels, incident.affected_resources = dict(merged.labels), list(merged.services)
         moves.touch(self._unit, incident)
         if merged.severity != before:
-            told = f"raised from {before} to {merged.severity} by a repeat"
-            data = {"before": before, "after": merged.severity, "alert_id": str(submission.id)}
-            note(self._unit, incident, Event.SEVERITY_RAISED, "more_urgent_alert", told, **data)
+            alert_id = str(submission.id)
+            moves.raise_severity(
+                self._unit, incident, merged.severity, "more_urgent_alert", "a repeat", alert_id=alert_id
+            )
 
     def _resolve(self, plan: _Plan, incidents: Sequence[Incident]) -> Outcome:
+        """End what is open of the fingerprint, but what holds others that still fire; the newest of what it changed answers."""
         how = ResolveIn(resolved_by=plan.submission.source, notes="", method=ResolutionMethod.AUTOMATED)
-        changed = [incident for incident in incidents if moves.resolve(self._unit, incident, how, plan.decision.reason)]
-        if not changed:
-            return Outcome(Decision(Verdict.NOTHING, Reason.NOTHING_OPEN), None, 0)
-        return Outcome(plan.decision, changed[-1], changed[-1].occurrences)
+        mark, outcome = plan.submission.fingerprint, Outcome(Decision(Verdict.NOTHING, Reason.NOTHING_OPEN), None, 0)
+        for incident in incidents:
+            decision = dedup.ends(others_firing=self._folded.others_fire(incident, mark, self._states))
+            if decision.verdict is Verdict.NOTHING:
+                self._states[mark] = dedup.hold(self._states[mark], incident.id)
+                if plan.was_firing:
+                    told = "one of what was merged into it is resolved, others still fire"
+                    alert_id = str(plan.submission.id)
+                    note(self._unit, incident, Event.PARTLY_RESOLVED, decision.reason, told, alert_id=alert_id)
+            elif not moves.resolve(self._unit, incident, how, decision.reason) and not incident.holds_several:
+                continue
+            outcome = Outcome(decision, incident, incident.occurrences)
+        return outcome
 
     def _acknowledge(self, plan: _Plan) -> Outcome:
         assert plan.incident_id is not None  # noqa: S101 - ACKNOWLEDGE always has one

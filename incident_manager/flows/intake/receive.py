@@ -123,10 +123,10 @@ class Intake:
 async def _stored(unit: Unit, alert_ids: Iterable[UUID]) -> dict[UUID, Result]:
     """Tell again what was answered before, from the alerts' own rows."""
     wanted = list(alert_ids)
-    found = await alert_store.list_with_numbers(unit.session, wanted) if wanted else {}
+    found = await alert_store.list_with_answered(unit.session, wanted) if wanted else {}
     return {
-        alert.id: _result(alert.id, Decision(alert.outcome, alert.reason), alert.incident_id, number, alert.occurrence)
-        for alert, number in found.values()
+        alert.id: _result(alert.id, Decision(alert.outcome, alert.reason), incident_id, number, alert.occurrence)
+        for alert, incident_id, number in found.values()
     }
 
 
