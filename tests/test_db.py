@@ -18,6 +18,7 @@ from incident_manager.ids import new_id
 from incident_manager.models.access import Tenant
 from incident_manager.models.alerts import DedupKey
 from incident_manager.settings import load
+from tests.untraced import untraced
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -88,7 +89,10 @@ async def test_a_reference_that_is_checked_at_commit_is_a_conflict(database: Dat
     async def write(session: Session) -> None:
         session.add(owner)
         await session.flush()
-        session.add(DedupKey(tenant_id=owner.id, fingerprint="f", incident_id=new_id(), open=True, occurrences=1))
+        nowhere = new_id()
+        session.add(
+            DedupKey(tenant_id=owner.id, fingerprint="f", incident_id=nowhere, open=True, firing=True, occurrences=1)
+        )
         await session.flush()
 
     with pytest.raises(Conflict):
@@ -189,7 +193,9 @@ async def test_processes_that_share_a_sqlite_file_wait_for_each_other(database: 
     """Seven other processes and this one, 40 transactions each that read and then write."""
     command = [sys.executable, "-m", "tests.sqlite_writer", database_url.removeprefix("sqlite:///"), "40"]
     pipes = {"stdin": asyncio.subprocess.PIPE, "stdout": asyncio.subprocess.PIPE}
-    others = [await asyncio.create_subprocess_exec(*command, str(number), **pipes) for number in range(7)]
+    others = [
+        await asyncio.create_subprocess_exec(*command, str(number), env=untraced(), **pipes) for number in range(7)
+    ]
     for other in others:
         assert await other.stdout.readline() == b"ready\n"
 

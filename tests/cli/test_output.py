@@ -12,6 +12,7 @@ import pytest
 from cli import output
 from tests.cli.conftest import CommandLine
 from tests.cli.processes import COMMAND, environment
+from tests.untraced import untraced
 
 HOSTILE = "\x1b]0;owned\x07\x1b[31mred\x9b2J\u202eback\x00\x7f [bold]loud[/bold] :smile:"
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -123,9 +124,9 @@ def test_a_reader_that_has_gone_away_is_no_defect(run: CommandLine) -> None:
 def test_an_interrupted_command_says_so_without_a_trace(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "file")
     # coverage's tracer, where the interrupt happens to be seen inside of it, swallows it
-    untraced = {name: value for name, value in environment().items() if not name.startswith("COVERAGE_")}
+    env = untraced(environment())
     with subprocess.Popen(
-        [*COMMAND, "integrations", "apply", "file"], stderr=subprocess.PIPE, env=untraced, cwd=tmp_path, text=True
+        [*COMMAND, "integrations", "apply", "file"], stderr=subprocess.PIPE, env=env, cwd=tmp_path, text=True
     ) as process:
         with (tmp_path / "file").open("w"):  # opens when the command has opened it to read
             process.send_signal(signal.SIGINT)

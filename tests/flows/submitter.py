@@ -1,7 +1,7 @@
-"""One submitter of a race, also as a process of its own: `python -m tests.flows.submitter URL TENANT SEED KEYS BATCH`.
+"""Submitters of a race in a process of their own: `python -m tests.flows.submitter URL TENANT KEYS BATCH SEED...`.
 
-It says `ready`, waits for a line on standard input so that all start together, submits every key once in an order of its
-own, and prints what became of them as JSON.
+It says `ready` and waits for a line on standard input, so that all processes start together. Each seed is a submitter, a task
+beside the others of its process, and submits every key once in an order of its own. What became of all is printed as JSON.
 """
 
 import asyncio
@@ -45,17 +45,15 @@ async def race(units: Units, intake: Intake, *, seed: int, keys: int, batch: int
     return statuses
 
 
-def units_of(database: Database, tenant_id: UUID) -> Units:
-    actor = Actor(tenant_id=tenant_id, kind=ActorKind.COMMAND_LINE, name="submitter")
-    return Units(database, SystemClock(), actor)
-
-
-async def _main(url: str, tenant: str, seed: str, keys: str, batch: str) -> None:
+async def _main(url: str, tenant: str, keys: str, batch: str, *seeds: str) -> None:
     database = Database(url, load({"database.pool_size": 2}).database)
     _say("ready")
     await asyncio.to_thread(sys.stdin.readline)
     intake = Intake(IncidentNumbers(database), timedelta(hours=24))
-    statuses = await race(units_of(database, UUID(tenant)), intake, seed=int(seed), keys=int(keys), batch=int(batch))
+    actor = Actor(tenant_id=UUID(tenant), kind=ActorKind.COMMAND_LINE, name="submitter")
+    units = Units(database, SystemClock(), actor)
+    races = [race(units, intake, seed=int(seed), keys=int(keys), batch=int(batch)) for seed in seeds]
+    statuses = sum(await asyncio.gather(*races), Counter[str]())
     await database.close()
     _say(msgspec.json.encode(statuses).decode())
 
