@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from loguru import logger
 
-from incident_manager import log
+from incident_manager import collector, log
 from incident_manager.app import create_app
 from incident_manager.errors import StartRefused, inner
 from incident_manager.settings import load
@@ -43,8 +43,10 @@ async def _live(application: Application, scope: Message, receive: Receive, send
     async def hold(message: Message) -> None:
         if message["type"].endswith(".failed"):
             failures.append(message)
-        else:
-            await send(message)
+            return
+        if message["type"] == "lifespan.startup.complete":
+            collector.settle()
+        await send(message)
 
     try:
         await _close_in_time(application, scope, receive, hold)

@@ -10,7 +10,7 @@ IncidentManagerError
     RequestTimeout          408
     Conflict                409
       InvalidTransition     409   with `allowed`
-    VersionConflict         412
+    VersionConflict         412   with `version`
     PayloadTooLarge         413
     UnsupportedMediaType    415
     ValidationFailed        422   with `errors`, one a field
@@ -132,6 +132,15 @@ class VersionConflict(RequestError):
     """If-Match names another version than the present one."""
 
     code, status, title = "VERSION_CONFLICT", 412, "Version conflict"
+
+    def __init__(self, detail: str, *, version: int | None = None) -> None:
+        super().__init__(detail)
+        self._version = version
+
+    @property
+    def extra(self) -> dict[str, object]:
+        """The present version, where there is one."""
+        return {} if self._version is None else {"version": self._version}
 
 
 class PayloadTooLarge(RequestError):

@@ -14,7 +14,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from tests.conftest import database_address, execute
+from tests.postgres import address, execute
 
 RESTORE = ("pg_restore", "--no-owner", "--exit-on-error", "--single-transaction")
 
@@ -68,7 +68,7 @@ def empty_place_beside(url: str) -> Iterator[str]:
         return
     name = f"restored_{uuid.uuid4().hex[:12]}"
     asyncio.run(execute(url, f"CREATE DATABASE {name}"))
-    yield database_address(url, name)
+    yield address(url, name)
     asyncio.run(execute(url, f"DROP DATABASE {name} WITH (FORCE)"))
 
 

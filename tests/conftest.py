@@ -9,7 +9,6 @@ import warnings
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import asyncpg
 import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
@@ -17,6 +16,7 @@ from hypothesis import settings as hypothesis_settings
 from incident_manager import migrate
 from incident_manager.db import Database
 from incident_manager.settings import Settings, load
+from tests.postgres import Databases, address, execute
 from tests.world import World, running
 
 hypothesis_settings.register_profile(
@@ -60,11 +60,8 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres_template(postgres_server: str) -> str:
-    name = f"template_{uuid.uuid4().hex[:12]}"
-    asyncio.run(execute(postgres_server, f"CREATE DATABASE {name}"))
-    asyncio.run(migrate.upgrade(database_address(postgres_server, name)))
-    return name
+def postgres_databases(postgres_server: str) -> Databases:
+    return Databases(postgres_server)
 
 
 @pytest.fixture(params=ENGINES)
@@ -75,11 +72,10 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         shutil.copy(request.getfixturevalue("sqlite_template"), path)
         yield f"sqlite:///{path}"
         return
-    server, template = request.getfixturevalue("postgres_server"), request.getfixturevalue("postgres_template")
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    asyncio.run(execute(server, f"CREATE DATABASE {name} TEMPLATE {template}"))
-    yield database_address(server, name)
-    asyncio.run(execute(server, f"DROP DATABASE {name} WITH (FORCE)"))
+    server, databases = request.getfixturevalue("postgres_server"), request.getfixturevalue("postgres_databases")
+    name = databases.take()
+    yield address(server, name)
+    databases.give_back(name)
 
 
 @pytest.fixture(params=ENGINES)
@@ -90,7 +86,7 @@ def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterat
         return
     server, name = request.getfixturevalue("postgres_server"), f"empty_{uuid.uuid4().hex[:12]}"
     asyncio.run(execute(server, f"CREATE DATABASE {name}"))
-    yield database_address(server, name)
+    yield address(server, name)
     asyncio.run(execute(server, f"DROP DATABASE {name} WITH (FORCE)"))
 
 
@@ -111,17 +107,3 @@ async def world(settings: Settings) -> AsyncIterator[World]:
     """A running service with a clock that stands still until it is moved."""
     async with running(settings) as started:
         yield started
-
-
-async def execute(server: str, statement: str) -> None:
-    connection = await asyncpg.connect(server)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
-
-
-def database_address(server: str, name: str) -> str:
-    """Return a server's address with another database: the last part of its path."""
-    before, question, query = server.partition("?")
-    return f"{before.rpartition('/')[0]}/{name}{question}{query}"

@@ -18,7 +18,7 @@ from incident_manager.errors import Unavailable
 from incident_manager.ids import new_id
 from incident_manager.models.access import Tenant
 from incident_manager.settings import load
-from tests.conftest import execute
+from tests.postgres import execute
 from tests.test_db import add, names, on_sqlite, tenant
 
 on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)

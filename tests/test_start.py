@@ -24,7 +24,7 @@ from incident_manager.settings import Settings, load
 from incident_manager.start import open_vault, prepare, write_private
 from incident_manager.store import access as store
 from incident_manager.vault import Vault
-from tests.conftest import execute
+from tests.postgres import execute
 from tests.world import running
 
 SECRET = "the secret of these tests, which is long enough"

@@ -37,10 +37,11 @@ _UNGUARDED: Final = frozenset({Policy.PUBLIC, Policy.OWN_KEY})
 Connection = ASGIConnection[Any, Any, Any, Any]
 
 
-def check_address(connection: Connection, handler: BaseRouteHandler) -> None:
+async def check_address(connection: Connection, handler: BaseRouteHandler) -> None:
     """Refuse paths and queries that are not UTF-8 or hold NUL, and query parameters that the route does not know.
 
     A misspelt filter that is passed over would answer with what was not asked for; so would a page that is given twice.
+    It waits for nothing, and is a coroutine all the same: the framework would run a plain function in a thread.
     """
     for part in (connection.scope.get("raw_path", b""), connection.scope["query_string"]):
         raw = unquote_to_bytes(part)

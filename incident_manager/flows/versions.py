@@ -11,7 +11,7 @@ def check(version: int, if_match: str | None) -> None:
     if if_match is None or if_match.strip() == "*":
         return
     if etag(version) not in {tag.strip() for tag in if_match.split(",")}:
-        raise VersionConflict(f"it is at version {version} now; read it again and repeat the change")
+        raise VersionConflict(f"it is at version {version} now; read it again and repeat the change", version=version)
 
 
 def etag(version: int) -> str:

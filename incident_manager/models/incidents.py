@@ -34,6 +34,7 @@ class Incident(Record, Base):
             "tenant_id",
             "created_at",
             "id",
+            "state",  # so that SQLite counts active ones from the index alone
             sqlite_where=IS_ACTIVE,
             postgresql_where=IS_ACTIVE,
         ),

@@ -67,6 +67,7 @@ class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True):
     errors: list[FieldProblem] | None = None
     allowed: list[str] | None = None
     incident_id: str | None = None
+    version: int | None = None
 
 
 def in_utc(given: Struct, name: str) -> None:

@@ -1,6 +1,6 @@
-"""Related incidents, merge and split; and the full-text index over title and description of incidents.
+"""Related incidents, merge and split; a covering index of active incidents; the full-text index over title and description.
 
-The index is the engine's own, and each engine keeps it by itself: PostgreSQL an index on an expression, SQLite a table of FTS5
+The last is the engine's own, and each engine keeps it by itself: PostgreSQL an index on an expression, SQLite a table of FTS5
 (https://sqlite.org/fts5.html, without content of its own) that triggers fill. Punctuation is turned into spaces first, because
 PostgreSQL's parser takes `db-1.example.com` for one word. SQLite's rows need a number that VACUUM does not change: it comes
 from incident_search_ids. A migration that rebuilds `incidents` on SQLite takes the triggers away and must make them again;
@@ -76,6 +76,7 @@ def upgrade() -> None:
     op.add_column("alerts", sa.Column("answered_incident_id", sa.Uuid(), nullable=True))
     op.add_column("dedup_keys", sa.Column("firing", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.execute("UPDATE dedup_keys SET firing = open")
+    index_active("tenant_id", "created_at", "id", "state")
     for statement in SQLITE if on_sqlite() else (POSTGRESQL,):
         op.execute(sa.text(statement.replace(":", "\\:")))
 
@@ -88,10 +89,17 @@ def downgrade() -> None:
         op.execute("DROP TABLE incident_search_ids")
     else:
         op.drop_index("ix_incidents_search", "incidents")
+    index_active("tenant_id", "created_at", "id")
     op.drop_column("dedup_keys", "firing")
     op.drop_column("alerts", "answered_incident_id")
     op.drop_column("incidents", "holds_several")
     op.drop_column("incidents", "related_incidents")
+
+
+def index_active(*columns: str) -> None:
+    active = sa.text("state NOT IN ('Resolved', 'Closed')")
+    op.drop_index("ix_incidents_active", "incidents")
+    op.create_index("ix_incidents_active", "incidents", columns, sqlite_where=active, postgresql_where=active)
 
 
 def on_sqlite() -> bool:

@@ -13,7 +13,7 @@ from incident_manager.api import health
 from incident_manager.settings import Settings
 from tests.api.outage import cut_off
 from tests.api.stalling import stalled
-from tests.conftest import execute
+from tests.postgres import execute
 from tests.world import World, running
 
 PATHS = ["/health", "/health/live", "/health/ready"]

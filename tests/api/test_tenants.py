@@ -139,7 +139,11 @@ async def test_a_monitors_address_leads_into_its_own_tenant(neighbours: Neighbou
     before = await everything(neighbours.b)
     await neighbours.b.post(f"/v1/integrations/generic/{key}", {"title": "from a monitor"})
     assert await everything(neighbours.b) == before
-    assert {one["title"] for one in await neighbours.a.incidents()} == {"Disk is full", "Disk is slow", "from a monitor"}
+    assert {one["title"] for one in await neighbours.a.incidents()} == {
+        "Disk is full",
+        "Disk is slow",
+        "from a monitor",
+    }
 
 
 def without_the_predicate(recorded: Recorded) -> list[str]:

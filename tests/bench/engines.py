@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import asyncpg
 
-from tests.conftest import database_address, execute
+from tests.postgres import address, execute
 
 DURABLE = ("fsync", "synchronous_commit", "full_page_writes")
 
@@ -35,7 +35,7 @@ class Engine(NamedTuple):
         name = f"bench_{uuid.uuid4().hex[:12]}"
         asyncio.run(execute(self.server, f"CREATE DATABASE {name}"))
         try:
-            yield database_address(self.server, name)
+            yield address(self.server, name)
         finally:
             asyncio.run(execute(self.server, f"DROP DATABASE {name} WITH (FORCE)"))
 

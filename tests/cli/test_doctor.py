@@ -25,7 +25,7 @@ from incident_manager.store import durability
 from tests.api.stalling import stalled
 from tests.cli.database import first_start, rows
 from tests.cli.processes import KEY
-from tests.conftest import execute
+from tests.postgres import execute
 
 SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)

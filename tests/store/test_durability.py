@@ -9,7 +9,7 @@ from incident_manager.db import Database
 from incident_manager.errors import Unavailable
 from incident_manager.settings import load
 from incident_manager.store import durability
-from tests.conftest import execute
+from tests.postgres import execute
 
 
 async def weaknesses(database: Database) -> list[str]:
