@@ -106,7 +106,8 @@ def files(folder: Path) -> str:
 
 
 TABLES_OF = {
-    "sqlite": "SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'",  # its own tables are there
+    # a virtual table's own tables are among them
+    "sqlite": "SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'",
     "postgresql": "SELECT tablename FROM pg_tables WHERE schemaname = 'public'",
 }
 FINGERPRINT = "b18453af70b88ccaff958bd0bccff97d"
