@@ -25,4 +25,11 @@ def has_words(session: Session, texts: Sequence[str]) -> list[sa.ColumnElement[b
         return [sa.false()]
     if session.on_sqlite:
         return [search.ON_SQLITE.bindparams(search=" ".join(f'"{word}"*' for word in words))]
-    return [search.ON_POSTGRESQL.bindparams(search=" & ".join(f"'{word}':*" for word in words))]
+    return [search.ON_POSTGRESQL.bindparams(search=" & ".join(map(_in_any_case, words)))]
+
+
+def _in_any_case(word: str) -> str:
+    """Return a word of a tsquery. A database whose locale is C folds ASCII letters only, so others are asked for as written."""
+    spellings = {word, word.lower(), word.upper(), word.capitalize()} if not word.isascii() else {word}
+    asked = sorted(f"'{one}':*" for one in spellings if len(one) == len(word))  # upper-case ß has two letters
+    return f"({' | '.join(asked)})"

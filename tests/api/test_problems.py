@@ -1,6 +1,7 @@
 """Errors: one form for every status, an id on every answer, and a defect that tells nothing of itself."""
 
 import json
+from typing import Any
 
 import pytest
 from litestar import Controller, get
@@ -140,7 +141,7 @@ async def test_a_caller_who_leaves_in_the_middle_of_a_body_is_no_defect(world: W
 
     headers = [(b"authorization", f"Bearer {world.admin_key}".encode()), (b"content-type", b"application/json")]
     scope = {"type": "http", "method": "POST", "path": "/v1/alerts", "raw_path": b"/v1/alerts", "query_string": b""}
-    await world.app({**scope, "headers": headers, "state": {}}, receive, send)  # type: ignore[arg-type,typeddict-item]
+    await world.app({**scope, "headers": headers, "state": {}}, receive, send)
     assert sent[0]["status"] == 400
 
 

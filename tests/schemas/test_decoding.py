@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from incident_manager.errors import FieldError, MalformedRequest, ValidationFailed
+from incident_manager.errors import FieldError, MalformedRequest, RequestError, ValidationFailed
 from incident_manager.schemas.alerts import AlertIn
 from incident_manager.schemas.decoding import DEPTH_LIMIT, VALUES_LIMIT, decode, field_error
 
@@ -127,6 +127,25 @@ def test_what_is_denser_than_a_real_body_is_refused_before_anything_is_made_of_i
     """What is within the bound takes 25 ms at most, without the tracing that tests run under: it is no figure for a test."""
     with pytest.raises(MalformedRequest, match=f"more than {VALUES_LIMIT:,} values"):
         decode(DENSE[name], ANY)
+
+
+# As dense as the bounds allow, or dense in what they do not count; how long these take is a figure of `make bench`.
+WITHIN = {
+    "keys and texts": keys(VALUES_LIMIT - 1, '"0"'),
+    "256 KiB of keys": keys(29_610),
+    "a mebibyte of backslashes": b'"' + b"\\" * MEBIBYTE,
+    "a mebibyte of escapes": b'{"a":"' + b"\\n" * (MEBIBYTE // 2) + b'"}',
+    "a mebibyte of digits": b'{"a":' + b"9" * MEBIBYTE + b"}",
+}
+
+
+@pytest.mark.parametrize("name", WITHIN)
+def test_what_is_dense_and_not_counted_is_read_as_any_reader_does_or_refused_by_an_error_of_ours(name: str) -> None:
+    try:
+        read = decode(WITHIN[name], ANY)
+    except RequestError:
+        return
+    assert read == json.loads(WITHIN[name])
 
 
 @pytest.mark.parametrize(
