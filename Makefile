@@ -2,7 +2,7 @@
 # Everything is installed into .venv/ from hashed lock files; stamps in there say of which, so that nothing is done twice.
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format demo bench lock audit clean
+.PHONY: help install run test check format demo bench drill lock audit clean
 MAKEFLAGS += --no-print-directory
 
 VENV := .venv
@@ -43,6 +43,9 @@ demo: $(DEVELOPMENT) ## Tell a story on a fresh database, in this terminal; ends
 
 bench: $(DEVELOPMENT) ## Measure this checkout beside its floors, for five minutes; BENCH="--only lists" measures less
 	@$(BIN)/python -m tests.bench $(BENCH)
+
+drill: $(DEVELOPMENT) ## Kill servers, send hostile and made-up requests; what must hold, in a table; DRILL="--only kills --kills 100"
+	@$(BIN)/python -m tests.drill $(DRILL)
 
 lock: ## Write the lock files anew from pyproject.toml; UPGRADE=--upgrade takes newer versions (needs uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv"; exit 1; }
