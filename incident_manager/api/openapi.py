@@ -42,7 +42,8 @@ def complete(app: Litestar, described: Json) -> Json:
             if operation is not None:
                 _complete(operation, handler)
                 kinds.update(_kinds_of(handler))
-    document["components"]["schemas"] = _schemas(kinds)
+    document["components"]["schemas"] = schemas = _schemas(kinds)
+    schemas["IntegrationIn"]["properties"]["monitor"] = {"enum": [*MONITORS]}  # a file each: no struct can list them
     return document
 
 

@@ -13,7 +13,7 @@ import functools
 import itertools
 import json
 import re
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable
 from typing import Any, Final, TypeVar, cast
 
 import msgspec
@@ -103,14 +103,12 @@ def _depth(structure: bytes) -> int:
     return max(itertools.accumulate(map(_STEP.__getitem__, brackets)), default=0)
 
 
-def _unique(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    pairs = list(pairs)
-    result = dict(pairs)
-    if len(result) != len(pairs):
+def _unique(pairs: list[tuple[str, Any]]) -> None:
+    """Look at the keys of an object, and return nothing, so that no tree is built of a body that is only looked at."""
+    if len({key for key, _ in pairs}) != len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
         raise MalformedRequest(f"the key {json.dumps(twice[:100])} stands twice in one object")
-    return result
 
 
 def _bounded_integer(digits: str) -> int:
