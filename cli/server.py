@@ -15,7 +15,7 @@ from loguru import logger
 from uvicorn.supervisors.multiprocess import Multiprocess
 
 from cli.protocol import Config, Protocol
-from incident_manager import collector, start
+from incident_manager import memory, start
 from incident_manager.app import create_app
 from incident_manager.clock import SystemClock
 from incident_manager.db import Database
@@ -88,7 +88,7 @@ def serve_alone(settings: Settings, listener: socket.socket) -> None:
         with _stopped_by_signals(server):
             async with asyncio.timeout(None) as limit, application.lifespan():
                 _listen(listener, settings)
-                collector.settle()
+                memory.settle()
                 await server.serve([listener])
                 limit.reschedule(asyncio.get_running_loop().time() + _CLOSING_SECONDS)
 

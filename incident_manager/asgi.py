@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from loguru import logger
 
-from incident_manager import collector, log
+from incident_manager import log, memory
 from incident_manager.app import create_app
 from incident_manager.errors import StartRefused, inner
 from incident_manager.settings import load
@@ -45,7 +45,7 @@ async def _live(application: Application, scope: Message, receive: Receive, send
             failures.append(message)
             return
         if message["type"] == "lifespan.startup.complete":
-            collector.settle()
+            memory.settle()
         await send(message)
 
     try:
