@@ -132,7 +132,6 @@ def _rows(page: AlertPage) -> "RenderableType | None":
 
 
 def _sheet(alert: AlertOut) -> "RenderableType":
-    links = [link if isinstance(link, str) else f"{link.text or ''} {link.href}".strip() for link in alert.links]
     return output.sheet(
         {
             "Title": alert.title,
@@ -145,7 +144,7 @@ def _sheet(alert: AlertOut) -> "RenderableType":
             "Labels": output.pairs(alert.labels),
             "Annotations": output.pairs(alert.annotations),
             "Runbook": alert.runbook_url,
-            "Links": "  ".join(links),
+            "Links": output.links(alert.links),
             "Received": output.at(alert.received_at),
             "Occurred": output.at(alert.occurred_at),
             "Deduplication key": alert.dedup_key,

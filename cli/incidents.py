@@ -115,7 +115,6 @@ def open_incident(
 def draw(incident: IncidentOut) -> "RenderableType":
     """Return an incident as a sheet: what somebody woken by it needs first, first."""
     ended = incident.resolution
-    links = [link if isinstance(link, str) else f"{link.text or ''} {link.href}".strip() for link in incident.links]
     return output.sheet(
         {
             "Incident": f"#{incident.number}",
@@ -126,7 +125,7 @@ def draw(incident: IncidentOut) -> "RenderableType":
             "Source": f"{incident.source} ({incident.incident_type})",
             "Affected": ", ".join(incident.affected_resources),
             "Labels": output.pairs(incident.labels),
-            "Links": "  ".join(links),
+            "Links": output.links(incident.links),
             "Occurrences": f"{incident.occurrences}, {output.at(incident.first_seen_at)} to {output.at(incident.last_seen_at)}",
             "Assignees": ", ".join(incident.assignees),
             "Service": incident.service,

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
+    from incident_manager.schemas.base import Link
+
 T = TypeVar("T")
 Decorated = Callable[..., Any]
 
@@ -126,6 +128,11 @@ def paragraphs(text: str) -> "Text":
     from rich.text import Text
 
     return Text("\n".join(clean(line) for line in text.splitlines()))
+
+
+def links(found: "Sequence[Link | str]") -> str:
+    """Return links in one line, each with its words where it has some."""
+    return "  ".join(link if isinstance(link, str) else f"{link.text or ''} {link.href}".strip() for link in found)
 
 
 def severity(value: str) -> "Text":

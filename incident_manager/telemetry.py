@@ -35,7 +35,8 @@ _PREFIX: Final = "incident_manager"
 
 _statement: ContextVar[str] = ContextVar("statement", default="flush")  # what a session writes of itself has no name
 
-disable_created_metrics()  # type: ignore[no-untyped-call] # it returns None; a second series beside each, which says when the process began; that is a metric of its own
+# Beside each metric stands another one of when it began; when the process did is a metric of its own.
+disable_created_metrics()  # type: ignore[no-untyped-call] # the library leaves out that it returns None
 
 
 class Telemetry:

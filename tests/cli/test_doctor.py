@@ -1,7 +1,6 @@
 """The doctor: each thing it looks at, well and not well, on both databases, and always what to do."""
 
 import asyncio
-import os
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -254,7 +253,7 @@ def test_an_older_schema_is_upgraded_by_the_next_start_or_by_hand(
     ill: Doctor, monkeypatch: pytest.MonkeyPatch, migrates: str, status: Status
 ) -> None:
     present = migrate.head()
-    monkeypatch.setattr(migrate, "head", lambda: "later")
+    monkeypatch.setattr(migrate, "head", lambda: "later")  # of a program that is not written yet
     found = ill.found("migrations", DATABASE__MIGRATE=migrates)
     assert found[:2] == (status, f"the schema is at version {present}, this program needs later")
     assert "back it up before" in found[2]
@@ -287,7 +286,7 @@ def test_a_weakness_of_sqlite_is_seen(ill: Doctor, monkeypatch: pytest.MonkeyPat
     async def weak(_session: object) -> list[str]:
         return ["SQLite's synchronous is 1, not FULL"]
 
-    monkeypatch.setattr(durability, "weaknesses", weak)
+    monkeypatch.setattr(durability, "weaknesses", weak)  # no setting of ours opens SQLite so weakly
     assert ill.found("durability")[0] is Status.PROBLEM
 
 
@@ -361,7 +360,7 @@ def spoil_the_secret(ill: Doctor) -> None:
 
 def spoil_the_modes(ill: Doctor) -> None:
     for name in ("secret.key", "admin.key"):
-        os.chmod(ill.data / name, 0o666)  # noqa: PTH101 - as people do
+        (ill.data / name).chmod(0o666)
 
 
 def spoil_the_database(ill: Doctor) -> None:

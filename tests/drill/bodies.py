@@ -51,7 +51,7 @@ def run(plan: Plan) -> list[Invariant]:
         paths = ("/v1/alerts", f"/v1/integrations/alertmanager/{key}")
         client.post(paths[0], json=alert()).raise_for_status()
         with polled(server.url) as idle:
-            time.sleep(IDLE_SECONDS)
+            time.sleep(IDLE_SECONDS)  # the span that is measured, not a wait for something
         before = server.resident_mebibytes()
         taken, gaps = [], []
         for _ in range(plan.rounds):

@@ -3,6 +3,7 @@
 Locks are taken in intake's order: deduplication keys, then incidents by id.
 """
 
+import functools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from uuid import UUID
@@ -182,11 +183,9 @@ def _counted(incident: Incident, alerts: Sequence[Alert], wanted: Sequence[UUID]
 
 def _open_split(unit: Unit, incident: Incident, alerts: Sequence[Alert], number: int) -> Incident:
     """Open an incident of alerts as if they had come by themselves, its words the first one's."""
-    first, facts = alerts[0], None
-    for alert in alerts:
-        held = Facts(severity=alert.severity, labels=alert.labels, services=alert.affected_services)
-        facts = absorb(facts, held) if facts else held
-    assert facts is not None  # noqa: S101 - there is at least one
+    first = alerts[0]
+    each = (Facts(severity=one.severity, labels=one.labels, services=one.affected_services) for one in alerts)
+    facts = functools.reduce(absorb, each)
     draft = Draft(
         id=new_id(),
         seen_at=first.received_at,
