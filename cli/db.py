@@ -1,4 +1,4 @@
-"""The database: bring its schema to a version, say which it is at, compare it with the code; back all of it up."""
+"""The database: bring its schema to a version, say which it is at, compare it with the code; back it up, prune it."""
 
 import asyncio
 import contextlib
@@ -11,6 +11,7 @@ import msgspec
 import rich_click as click
 
 from cli import local, output
+from cli.pruning import prune
 from incident_manager.errors import StartRefused
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def _steps(ctx: click.Context, _parameter: click.Parameter, given: str) -> str:
 @click.group("db")
 @local.options
 def db() -> None:
-    """Upgrade, downgrade and check the database's schema; back the database up."""
+    """Upgrade, downgrade and check the database's schema; back the database up, prune it."""
 
 
 @db.command("upgrade")
@@ -96,6 +97,9 @@ def backup(file: Path, force: bool) -> None:
     output.say(f"wrote {file}: {file.stat().st_size:,} bytes, schema {version}")
     secret = "auth.secret" if found.auth.secret else f"auth.secret ({found.data_dir / SECRET_FILE})"
     output.say(f"keep {secret} as well, in another place: no server starts from this backup without it")
+
+
+db.add_command(prune)
 
 
 @contextlib.contextmanager

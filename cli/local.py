@@ -69,15 +69,15 @@ def flags(more: Mapping[str, object] | None = None) -> dict[str, object]:
     }
 
 
-def settings() -> "Settings":
-    """Return the settings under the options of this command.
+def settings(more: Mapping[str, object] | None = None) -> "Settings":
+    """Return the settings under the options of this command, and under more that it takes (`flags`).
 
     Raises SettingsInvalid.
     """
     from incident_manager import log
     from incident_manager.settings import load
 
-    found = load(flags())
+    found = load(flags(more))
     log.configure(found.log.level, found.log.format)
     return found
 
@@ -87,7 +87,7 @@ def check_there(found: "Settings") -> None:
 
     Raises StartRefused.
     """
-    from incident_manager.db import async_url
+    from incident_manager.engines import async_url
 
     url = async_url(found.database_url)
     if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():

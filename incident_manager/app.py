@@ -13,12 +13,14 @@ from loguru import logger
 from incident_manager import migrate, start
 from incident_manager.api.access import AuditController, KeyController
 from incident_manager.api.acting import provide_acting
-from incident_manager.api.alerts import BODY_LIMIT, AlertController
+from incident_manager.api.alerts import AlertController
 from incident_manager.api.dependencies import provide_parts, provide_units
+from incident_manager.api.fast import short_way
 from incident_manager.api.guards import authorize, check_address, declare_policies
 from incident_manager.api.health import LOOKS_KEY, VERSION, HealthController, Looks
 from incident_manager.api.incident_actions import IncidentActionController
 from incident_manager.api.incidents import IncidentController
+from incident_manager.api.intake import BODY_LIMIT
 from incident_manager.api.integrations import IntegrationController, MonitorController
 from incident_manager.api.metrics import MetricsController, measured
 from incident_manager.api.origins import open_to
@@ -30,6 +32,7 @@ from incident_manager.clock import Clock, SystemClock
 from incident_manager.db import Database
 from incident_manager.errors import Unavailable
 from incident_manager.flows.intake.receive import Intake
+from incident_manager.flows.keyring import Keyring
 from incident_manager.settings import Settings
 from incident_manager.store.numbers import IncidentNumbers
 from incident_manager.telemetry import Telemetry
@@ -50,37 +53,10 @@ CONTROLLERS: Final = (
 
 def create_app(settings: Settings, clock: Clock | None = None, announce: start.Announce = print) -> Litestar:
     """Return the application; its parts are made when it starts and closed when it stops."""
-    clock = clock or SystemClock()
     telemetry = Telemetry(VERSION)
-
-    @asynccontextmanager
-    async def parts(app: Litestar) -> AsyncIterator[None]:
-        database = Database(settings.database_url, settings.database, telemetry)
-        try:
-            vault = await start.prepare(settings, database, clock, announce)
-            numbers = IncidentNumbers(database)
-            app.state[LOOKS_KEY] = looks = Looks(database, migrate.head())
-            app.state[STATE_KEY] = Parts(
-                settings=settings,
-                database=database,
-                clock=clock,
-                vault=vault,
-                numbers=numbers,
-                intake=Intake(numbers, timedelta(seconds=settings.idempotency.ttl_seconds), telemetry),
-                telemetry=telemetry,
-                started_at=clock.now(),
-                weaknesses=tuple(await start.check_durability(settings, database)),
-            )
-            async with _watching(telemetry):
-                yield
-            await looks.close()
-            await _give_back(numbers)
-        finally:
-            await database.close()
-
     app = Litestar(
         route_handlers=list(CONTROLLERS),
-        lifespan=[parts],
+        lifespan=[lambda app: _alive(app, settings, clock or SystemClock(), telemetry, announce)],
         guards=[authorize, check_address],
         dependencies={
             "parts": Provide(provide_parts, sync_to_thread=False),
@@ -94,9 +70,42 @@ def create_app(settings: Settings, clock: Clock | None = None, announce: start.A
         openapi_config=openapi_config(),
         logging_config=None,
     )
-    app.asgi_handler = measured(open_to(app.asgi_handler, settings.server.cors_origins), telemetry)
+    answer = open_to(short_way(app.asgi_handler, app), settings.server.cors_origins)
+    app.asgi_handler = measured(answer, telemetry)
     declare_policies(app)
     return app
+
+
+@asynccontextmanager
+async def _alive(
+    app: Litestar, settings: Settings, clock: Clock, telemetry: Telemetry, announce: start.Announce
+) -> AsyncIterator[None]:
+    """Make the parts; at the end let intake finish what it has in line, then close them."""
+    database = Database(settings.database_url, settings.database, telemetry)
+    try:
+        vault = await start.prepare(settings, database, clock, announce)
+        numbers, ttl = IncidentNumbers(database), timedelta(seconds=settings.idempotency.ttl_seconds)
+        intake = Intake(database, numbers, settings.intake, ttl, telemetry)
+        app.state[LOOKS_KEY] = looks = Looks(database, migrate.head())
+        app.state[STATE_KEY] = Parts(
+            settings=settings,
+            database=database,
+            clock=clock,
+            vault=vault,
+            numbers=numbers,
+            intake=intake,
+            keyring=Keyring(),
+            telemetry=telemetry,
+            started_at=clock.now(),
+            weaknesses=tuple(await start.check_durability(settings, database)),
+        )
+        async with _watching(telemetry):
+            yield
+        await intake.close()
+        await looks.close()
+        await _give_back(numbers)
+    finally:
+        await database.close()
 
 
 @asynccontextmanager

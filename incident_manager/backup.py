@@ -18,7 +18,7 @@ from typing import Final
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from incident_manager import migrate
-from incident_manager.db import async_url
+from incident_manager.engines import async_url
 from incident_manager.errors import BackupFailed
 from incident_manager.settings import environment_of_child
 

@@ -1,35 +1,37 @@
-"""Engines, sessions, and `transaction()`: the only commit.
+"""Sessions, and the ways to a commit: `transaction()` of a session's work, `run()` of prebuilt statements.
 
 A session is bound to one tenant and adds the tenant to every statement on a table that has one; a statement that must see
-more says so (`SEES_ALL_TENANTS`), and tests/house lists who does. On SQLite there is one writer connection, which begins
-IMMEDIATE (a deferred transaction that turns writer fails when another one wrote), and readers that cannot write. On
-PostgreSQL the address is given to asyncpg as it is written, so that it means what libpq says (`?sslmode=require`).
+more says so (`SEES_ALL_TENANTS`), and tests/house lists who does.
 """
 
 import asyncio
 import random
-import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from functools import partial
 from typing import Any, Final, TypeVar, cast
 from uuid import UUID
 
-import asyncpg
-import msgspec
 from loguru import logger
-from sqlalchemy import URL, Connection, ForeignKey, Table, event, make_url
-from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
-from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy import ForeignKey, Table, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Mapped, ORMExecuteState, mapped_column, with_loader_criteria
 from sqlalchemy.orm import Session as SyncSession
-from sqlalchemy.pool import AsyncAdaptedQueuePool, NullPool
+from sqlalchemy.pool import AsyncAdaptedQueuePool
 from sqlalchemy.sql import visitors
-from sqlalchemy.util.concurrency import in_greenlet
 
-from incident_manager.errors import Conflict, Unavailable
+from incident_manager.direct import PostgresqlWriters, SqliteWriter, Steps
+from incident_manager.engines import (
+    RETRIED_STATES,
+    Again,
+    Translated,
+    async_url,
+    code_of,
+    is_worth_another_try,
+    postgresql_engine,
+    sqlite_engine,
+)
+from incident_manager.errors import Unavailable
 from incident_manager.settings import DatabaseSettings
 from incident_manager.telemetry import Telemetry, named
 
@@ -38,31 +40,6 @@ T = TypeVar("T")
 SEES_ALL_TENANTS: Final[Mapping[str, Any]] = {"sees_all_tenants": True}
 ATTEMPTS: Final = 6
 SQLITE_READERS: Final = 6
-_RETRIED_STATES: Final = frozenset({"40001", "40P01"})  # serialization_failure, deadlock_detected
-# connection, shutdown, out of resources, read-only, not let in any more, database gone
-_DOWN_STATES: Final = ("08", "57P", "53", "25006", "28", "3D000")
-_TAKEN: Final = frozenset(
-    {
-        *("23505", "23503", "23P01"),  # unique_violation, foreign_key_violation, exclusion_violation
-        sqlite3.SQLITE_CONSTRAINT_UNIQUE,
-        sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY,
-        sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY,
-    }
-)
-_SQLITE_DOWN: Final = frozenset(
-    {
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_CORRUPT,
-        sqlite3.SQLITE_NOTADB,
-        sqlite3.SQLITE_PROTOCOL,
-    }
-)
-_CONNECT_SECONDS: Final = 5
-_SQLITE_PRIMARY_CODE: Final = 0xFF
 
 
 class TenantOwned:
@@ -103,16 +80,21 @@ class Database:
         self._write_turn: Final = asyncio.Lock()
         self._telemetry: Final = telemetry or Telemetry()
         if self.is_sqlite:
-            self.engine = _sqlite_engine(self.url, settings, "BEGIN IMMEDIATE", pool_size=1)
-            self._readers = _sqlite_engine(self.url, settings, "BEGIN", pool_size=SQLITE_READERS)
+            self.engine = sqlite_engine(self.url, settings, "BEGIN IMMEDIATE", pool_size=1)
+            self._readers = sqlite_engine(self.url, settings, "BEGIN", pool_size=SQLITE_READERS)
+            self._direct: SqliteWriter | PostgresqlWriters = SqliteWriter(
+                self.url.database or "", settings, self._telemetry
+            )
         else:
-            self.engine = self._readers = _postgresql_engine(url, settings)
+            self.engine = self._readers = postgresql_engine(url, settings)
+            self._direct = PostgresqlWriters(url, settings, self._telemetry)
         self._working: Final = {self.engine: 0, self._readers: 0}
         for engine in self._working:
             self._measure(engine)
 
     async def close(self) -> None:
         """Close all connections."""
+        await self._direct.close()
         await self.engine.dispose()
         await self._readers.dispose()
 
@@ -128,7 +110,16 @@ class Database:
         """
         with self._counted(self.engine):
             async with self._turn():
-                return await self._repeat(self.engine, work, tenant_id, self._commit)
+                return await self._repeat(lambda: _attempt(self.engine, work, tenant_id, self._commit))
+
+    async def run(self, steps: Callable[[], Steps[T]]) -> T:
+        """Run prebuilt statements in one write transaction, commit, and return what the generator returns.
+
+        What `transaction` says of repeats and errors holds here; `steps` makes a fresh generator for each try. Its statements
+        are bound to no tenant: the tenant is a column of the rows that they are given.
+        """
+        async with self._turn():
+            return await self._repeat(lambda: self._direct.run(steps))
 
     async def read(self, work: Work[T], *, tenant_id: UUID | None) -> T:
         """Run `work`, which only reads, in one transaction; on SQLite it cannot write. A lost connection is replaced.
@@ -136,14 +127,14 @@ class Database:
         Raises Unavailable where the database does not answer.
         """
         with self._counted(self._readers):
-            return await self._repeat(self._readers, work, tenant_id, _leave)
+            return await self._repeat(lambda: _attempt(self._readers, work, tenant_id, _leave))
 
-    async def _repeat(self, engine: AsyncEngine, work: Work[T], tenant_id: UUID | None, finish: Work[None]) -> T:
+    async def _repeat(self, attempted: Callable[[], Awaitable[T]]) -> T:
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                with _Translated():
-                    return await _attempt(engine, work, tenant_id, finish)
-            except _Again as again:
+                with Translated():
+                    return await attempted()
+            except Again as again:
                 if attempt == ATTEMPTS:
                     raise Unavailable("the database is too busy; try again") from again.__cause__
                 logger.debug("transaction repeated", attempt=attempt, reason=str(again))
@@ -155,8 +146,10 @@ class Database:
             with self._telemetry.commit():
                 await session.commit()
         except DBAPIError as error:
-            if _code(error) in _RETRIED_STATES:  # the database says that it rolled back; a lost connection says nothing
-                raise _Again(type(error.orig).__name__) from error
+            if (
+                code_of(error) in RETRIED_STATES
+            ):  # the database says that it rolled back; a lost connection says nothing
+                raise Again(type(error.orig).__name__) from error
             raise
 
     @contextmanager
@@ -198,11 +191,8 @@ async def _attempt(engine: AsyncEngine, work: Work[T], tenant_id: UUID | None, f
             result = await work(session)
             await session.flush()
         except DBAPIError as error:
-            stale = isinstance(
-                error.orig, AsyncAdapt_asyncpg_dbapi.InvalidCachedStatementError
-            )  # by a migration elsewhere
-            if error.connection_invalidated or stale or _code(error) in _RETRIED_STATES:
-                raise _Again(type(error.orig).__name__) from error
+            if is_worth_another_try(error):
+                raise Again(type(error.orig).__name__) from error
             raise
         await finish(session)
         return result
@@ -212,144 +202,8 @@ async def _leave(_session: Session) -> None:
     """Write nothing: closing the session ends its transaction."""
 
 
-class _Again(Exception):
-    """The transaction was rolled back for a reason that may be gone by now."""
-
-
-class _Translated:
-    """Turn what a driver raises into this package's errors; what is a defect of ours stays what it is."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if (
-            isinstance(error, IntegrityError) and _code(error) in _TAKEN
-        ):  # a NULL or a value outside its set is a defect
-            raise Conflict("the change collides with what was stored meanwhile") from error
-        if isinstance(error, PoolTimeoutError):
-            raise Unavailable("all database connections are in use; try again") from error
-        if isinstance(error, DBAPIError) and is_down(error):
-            logger.warning("database unavailable", error=type(error.orig).__name__, code=_code(error))
-            raise Unavailable("the database does not answer; try again") from error
-        if isinstance(error, OSError):  # asyncpg: connection refused, reset, name not found, time-out
-            logger.warning("database unreachable", error=type(error).__name__)
-            raise Unavailable("the database cannot be reached; try again") from error
-
-
 def _pool(engine: AsyncEngine) -> AsyncAdaptedQueuePool:
     return cast("AsyncAdaptedQueuePool", engine.pool)
-
-
-def is_down(error: DBAPIError) -> bool:
-    """Say whether an error is the database's condition and not the statement's fault."""
-    if error.connection_invalidated or isinstance(error, InterfaceError):
-        return True
-    code = _code(error)
-    if isinstance(code, int):
-        return (code & _SQLITE_PRIMARY_CODE) in _SQLITE_DOWN
-    return code.startswith(_DOWN_STATES) or (isinstance(error, OperationalError) and not code)
-
-
-def _code(error: DBAPIError) -> int | str:
-    """Return SQLite's extended result code, or PostgreSQL's SQLSTATE."""
-    code: int | str | None = getattr(error.orig, "sqlite_errorcode", None)
-    return code if code is not None else str(getattr(error.orig, "sqlstate", None) or "")
-
-
-def async_url(url: str) -> URL:
-    """Return the address with the async driver that its database takes."""
-    parsed = make_url(url)
-    driver = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}[parsed.get_backend_name()]
-    return parsed.set(drivername=driver)
-
-
-def bare_engine(url: str, **options: Any) -> AsyncEngine:
-    """Return an engine that opens a connection each time it is asked and adds nothing to it: for what works on the schema."""
-    parsed = async_url(url)
-    if parsed.get_backend_name() == "sqlite":
-        engine = create_async_engine(parsed, poolclass=NullPool, **options)
-        event.listen(engine.sync_engine, "do_connect", _try_to_open)
-        return engine
-    connect = partial(asyncpg.connect, url, timeout=_CONNECT_SECONDS)
-    return create_async_engine(parsed, poolclass=NullPool, async_creator=connect, **options)
-
-
-def _json_text(value: object) -> str:
-    return msgspec.json.encode(value).decode()
-
-
-def _sqlite_engine(url: URL, settings: DatabaseSettings, begin: str, *, pool_size: int) -> AsyncEngine:
-    engine = create_async_engine(
-        url,
-        poolclass=AsyncAdaptedQueuePool,
-        pool_size=pool_size,
-        max_overflow=0,
-        pool_timeout=settings.wait_seconds,
-        json_serializer=_json_text,
-        json_deserializer=msgspec.json.decode,
-        connect_args={"timeout": settings.wait_seconds},
-        hide_parameters=True,  # what a statement's error says is logged
-    )
-    reads_only = begin == "BEGIN"
-    event.listen(engine.sync_engine, "do_connect", _try_to_open)
-
-    @event.listens_for(engine.sync_engine, "connect")
-    def _connect(connection: Any, _record: object) -> None:
-        connection.isolation_level = None  # the begin below is the only one
-        cursor = connection.cursor()
-        for pragma in (
-            "journal_mode = WAL",
-            "synchronous = FULL",
-            "foreign_keys = ON",
-            f"busy_timeout = {settings.wait_seconds * 1000}",
-            f"query_only = {'ON' if reads_only else 'OFF'}",
-        ):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    @event.listens_for(engine.sync_engine, "close")
-    def _close(connection: Any, _record: object) -> None:
-        # SQLite keeps a connection that is closed, and its transaction, until its last cursor is gone. A caller's that was
-        # cancelled lives on in tracebacks: nobody could write any more. So what is open ends before the close.
-        if in_greenlet():
-            connection.rollback()
-
-    @event.listens_for(engine.sync_engine, "begin")
-    def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
-
-    return engine
-
-
-def _try_to_open(_dialect: object, _record: object, arguments: Any, options: Any) -> None:
-    """Fail here where a file cannot be opened: aiosqlite starts a thread first, and nobody waits for its end if that fails.
-
-    It then tells a loop that may be closed by now, and prints a trace: after a start that was refused in one sentence.
-    """
-    sqlite3.connect(*arguments, **options).close()
-
-
-def _postgresql_engine(url: str, settings: DatabaseSettings) -> AsyncEngine:
-    connect = partial(
-        asyncpg.connect,
-        url,
-        timeout=min(settings.wait_seconds, _CONNECT_SECONDS),
-        command_timeout=settings.statement_seconds,
-        server_settings={"application_name": "incident-manager", "timezone": "UTC", "jit": "off"},
-    )
-    return create_async_engine(
-        async_url(url),
-        async_creator=connect,
-        pool_size=settings.pool_size,
-        max_overflow=0,
-        pool_timeout=settings.wait_seconds,
-        pool_pre_ping=False,  # a lost connection is retried in transaction(); a ping would cost each request a round trip
-        pool_recycle=1800,
-        hide_parameters=True,
-        json_serializer=_json_text,
-        json_deserializer=msgspec.json.decode,
-    )
 
 
 @event.listens_for(SyncSession, "do_orm_execute")

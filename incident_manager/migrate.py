@@ -22,7 +22,7 @@ from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from incident_manager.db import async_url, bare_engine
+from incident_manager.engines import async_url, bare_engine
 from incident_manager.errors import StartRefused
 from incident_manager.settings import packaged_file
 

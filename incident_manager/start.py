@@ -104,7 +104,7 @@ async def _unlock(settings: Settings, database: Database, clock: Clock, announce
     actor = Actor(tenant_id=new_id(), kind=ActorKind.SYSTEM, name="first start")
 
     async def first_tenant(session: Session) -> None:
-        unit = Unit(session, actor, clock.now())
+        unit = Unit(session=session, actor=actor, now=clock.now())
         await access.create_tenant(unit, access.DEFAULT_TENANT, vault.fingerprint)
         await access.create_key(unit, KeyIn(name="admin", role=Role.ADMIN), vault, token)
 

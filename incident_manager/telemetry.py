@@ -71,6 +71,13 @@ class Telemetry:
                 "waiting": "Units of work that wait for a connection, for their turn to write, or for another try",
             }.items()
         }
+        self._batches: Final = Histogram(
+            f"{_PREFIX}_intake_batch_alerts",
+            f"Alerts that shared a commit{_SCOPE}",
+            registry=self.registry,
+            buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000),
+        )
+        self._waiting: Final = self._gauge("intake_waiting", "Alerts that wait in line for a commit to begin")
         self._firing: Final = {"opened": 0, "attached": 0}
         ratio = "Share of firing alerts that attached to an open incident, since the start"
         self._gauge("dedup_ratio", ratio).set_function(self._dedup_ratio)
@@ -97,6 +104,14 @@ class Telemetry:
         self._alerts.labels(outcome, reason).inc()
         if outcome in self._firing:
             self._firing[outcome] += 1
+
+    def batch(self, alerts: int) -> None:
+        """Count a commit of intake by how many alerts shared it."""
+        self._batches.observe(alerts)
+
+    def line(self, look: Callable[[], int]) -> None:
+        """Show how many alerts wait whenever somebody asks."""
+        self._waiting.set_function(look)
 
     @contextmanager
     def commit(self) -> Iterator[None]:
@@ -134,12 +149,16 @@ class Telemetry:
             await asyncio.sleep(every)
             self._loop_lag.observe(max(0.0, perf_counter() - due))
 
-    def _statement_took(self, context: Any) -> None:
-        name, began = context.began
+    def statement(self, name: str, seconds: float) -> None:
+        """Time a statement, by the store's function that it is of."""
         observe = self._observers.get(name)
         if observe is None:  # kept, since `labels` costs as much as all the rest
             observe = self._observers[name] = self._statements.labels(name).observe
-        observe(perf_counter() - began)
+        observe(seconds)
+
+    def _statement_took(self, context: Any) -> None:
+        name, began = context.began
+        self.statement(name, perf_counter() - began)
 
     def _dedup_ratio(self) -> float:
         attached, opened = self._firing["attached"], self._firing["opened"]

@@ -9,7 +9,7 @@ import asyncio
 import sqlalchemy as sa
 from alembic import context
 
-from incident_manager.db import bare_engine
+from incident_manager.engines import bare_engine
 from incident_manager.errors import StartRefused
 from incident_manager.models import Base
 from incident_manager.settings import load

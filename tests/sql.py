@@ -1,12 +1,13 @@
 """Looking over the database's shoulder: which statements ran, and how it would run one."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
 
 from incident_manager.db import Database
+from incident_manager.direct import Steps
 
 
 class Recorded(list[tuple[str, Any]]):
@@ -26,12 +27,27 @@ def recording(database: Database) -> Iterator[Recorded]:
         if not statement.startswith("BEGIN"):
             found.append((statement, parameters))
 
+    def noted(steps: Steps[Any]) -> Steps[Any]:
+        answer = None
+        while True:
+            try:
+                statement = steps.send(answer)
+            except StopIteration as end:
+                return end.value
+            found.append((statement.text, statement.parameters))
+            answer = yield statement
+
+    def run_noted(steps: Callable[[], Steps[Any]]) -> Any:
+        return run(lambda: noted(steps()))
+
+    run, database._direct.run = database._direct.run, run_noted  # type: ignore[method-assign, assignment]
     engines = {database.engine.sync_engine, database._readers.sync_engine}
     for engine in engines:
         sa.event.listen(engine, "before_cursor_execute", note)
     try:
         yield found
     finally:
+        del database._direct.run
         for engine in engines:
             sa.event.remove(engine, "before_cursor_execute", note)
 

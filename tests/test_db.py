@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from sqlalchemy import func, select
 
 from incident_manager.clock import SystemClock
-from incident_manager.db import SQLITE_READERS, Database, Session, async_url, bare_engine
+from incident_manager.db import SQLITE_READERS, Database, Session
+from incident_manager.engines import async_url, bare_engine
 from incident_manager.errors import Conflict, Unavailable
 from incident_manager.ids import new_id
 from incident_manager.models.access import Tenant

@@ -13,7 +13,7 @@ from incident_manager.db import SEES_ALL_TENANTS, Database, Session
 from incident_manager.models.access import ApiKey, Tenant
 from incident_manager.models.alerts import Alert
 from incident_manager.models.audit import AuditEntry
-from incident_manager.models.incidents import Incident, TimelineEntry
+from incident_manager.models.incidents import Incident
 from tests.models.filled import fill, rows
 
 OURS, THEIRS = (next(made[0]["id"] for table, made in rows(number) if table.name == "tenants") for number in (1, 2))
@@ -129,14 +129,6 @@ async def test_whoever_says_so_sees_all_tenants(two_tenants: Database) -> None:
 
 async def test_what_belongs_to_no_tenant_is_read_without_one(two_tenants: Database) -> None:
     assert len(await two_tenants.read(all_tenants, tenant_id=None)) == 4
-
-
-async def test_what_hangs_on_a_row_is_not_loaded_behind_the_callers_back(two_tenants: Database) -> None:
-    async def look(session: Session) -> Incident:
-        return (await session.scalars(select(TimelineEntry))).all()[0].incident
-
-    with pytest.raises(sa.exc.InvalidRequestError, match="raise"):
-        await two_tenants.read(look, tenant_id=OURS)
 
 
 @pytest.mark.parametrize("session_tenant", [OURS, None])

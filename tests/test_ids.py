@@ -2,12 +2,12 @@
 
 import itertools
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 
-from incident_manager.ids import new_id, read_id
+from incident_manager.ids import first_id, new_id, read_id
 
 CANONICAL = "019a0000-0000-7000-8000-00000000000a"
 
@@ -23,6 +23,20 @@ def test_a_fresh_id_is_of_the_standard_librarys_type_and_holds_its_millisecond()
     made = new_id()
     assert type(made) is UUID
     assert before <= made.int >> 80 <= datetime.now(UTC).timestamp() * 1000
+
+
+def test_an_instant_has_a_first_id_that_stands_between_what_is_made_before_and_what_is_made_then() -> None:
+    before, instant = new_id(), datetime.now(UTC) + timedelta(milliseconds=1)
+    while datetime.now(UTC) < instant:
+        pass
+    assert before < first_id(instant) <= new_id()
+    assert first_id(instant).version == 7
+
+
+@pytest.mark.parametrize(("microsecond", "same"), [(999, True), (1_000, False)])
+def test_the_first_id_is_that_of_the_millisecond(microsecond: int, same: bool) -> None:
+    start = datetime(2026, 3, 1, tzinfo=UTC)
+    assert (first_id(start.replace(microsecond=microsecond)) == first_id(start)) is same
 
 
 def test_ids_made_in_several_threads_are_different() -> None:

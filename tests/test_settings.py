@@ -17,7 +17,11 @@ from tests.house.sources import Module, module, modules
 
 SECRET = "a secret of 32 bytes, and then some"
 PORTS = "server.port: must be a whole number from 0 to 65535"
-HANDED_OVER = {"database": ["incident_manager/db.py"], "dedup": ["incident_manager/flows/"]}
+HANDED_OVER = {
+    "database": ["incident_manager/db.py", "incident_manager/direct.py", "incident_manager/engines.py"],
+    "dedup": ["incident_manager/flows/"],
+    "intake": ["incident_manager/flows/intake/"],
+}
 KEYS = [(section, key) for section, kind in get_type_hints(Settings).items() for key in get_type_hints(kind)]
 
 
@@ -182,6 +186,11 @@ def test_a_flag_takes_the_place_of_whatever_the_environment_says(
         ("[server]\ncors_origins = ['*', 'https://a.example']", ":2: server.cors_origins: .* name it alone"),
         ("[server]\nrequest_seconds = 0", ":2: server.request_seconds: must be a whole number from 1 to 600"),
         ("[server]\nkeep_alive_seconds = 601", ":2: server.keep_alive_seconds: must be a whole number from 1 to 600"),
+        ("[retention]\nalerts_days = -1", ":2: retention.alerts_days: must be a whole number from 0 to 36500"),
+        (
+            "[retention]\nalerts_days = 1\n[idempotency]\nttl_seconds = 86401",
+            ":2: retention.alerts_days: must be 0 .* at least as long as idempotency.ttl_seconds, which is 86401",
+        ),
         ("[dedup]\nenabled = 1", ":2: dedup.enabled: must be true or false"),
         ("[auth]\nbootstrap_key_file = 1", ":2: auth.bootstrap_key_file: must be a text"),
         ("[log]\nlevel = 'loud'", ":2: log.level: must be one of debug, info, warning, error"),
@@ -277,6 +286,12 @@ def test_a_refusal_shows_no_secret(environment: Any, secret: str | None, url: st
     assert "hunter2" not in refusal()
 
 
+@pytest.mark.parametrize(("days", "ttl"), [(0, 604_800), (7, 604_800), (1, 86_400)])
+def test_alerts_are_kept_as_long_as_their_answers_or_for_ever(days: int, ttl: int) -> None:
+    found = load({"retention.alerts_days": days, "idempotency.ttl_seconds": ttl})
+    assert found.retention.alerts_days == days
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "[::1]", "LocalHost"])
 def test_everybody_may_be_let_in_on_loopback(host: str) -> None:
     assert load({"auth.enabled": False, "server.host": host}).auth.enabled is False
@@ -352,10 +367,10 @@ def test_every_key_is_read_by_something() -> None:
     ("name", "text", "found"),
     [
         ("cli/serve.py", "run(port=settings.server.port)", True),
-        ("incident_manager/db.py", "wait = settings.pool_size", True),
+        ("incident_manager/engines.py", "wait = settings.pool_size", True),
         ("cli/serve.py", "wait = settings.pool_size", False),
-        ("incident_manager/settings.py", "if settings.server.port > 1: ...", False),
-        ("incident_manager/settings.py", "class Settings:\n    def f(self): return self.server.port", True),
+        ("incident_manager/settings/checks.py", "if settings.server.port > 1: ...", False),
+        ("incident_manager/settings/sections.py", "class Settings:\n    def f(self): return self.server.port", True),
     ],
 )
 def test_reading_a_key_is_told_from_checking_it(name: str, text: str, found: bool) -> None:
@@ -365,10 +380,10 @@ def test_reading_a_key_is_told_from_checking_it(name: str, text: str, found: boo
 def keys_read(found: Module) -> Iterator[tuple[str, str]]:
     """Yield what is read as `.section.key`, or as `.key` of a section that was handed over whole.
 
-    In settings.py only what `Settings` does counts: its properties are read in place of a key; the rest checks values.
+    In settings/ only what `Settings` does counts: its properties are read in place of a key; the rest checks values.
     """
     trees: list[ast.AST] = [found.tree]
-    if found.is_in("incident_manager/settings.py"):
+    if found.is_in("incident_manager/settings/"):
         trees = [part for part in found.tree.body if isinstance(part, ast.ClassDef) and part.name == "Settings"]
     for node in (node for tree in trees for node in ast.walk(tree)):
         if isinstance(node, ast.Attribute):

@@ -9,6 +9,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody
 
 from incident_manager.api.dependencies import Cursor, IdempotencyHeader, PageSize
+from incident_manager.api.intake import ALERTS, BODY_LIMIT, SCOPE, single
 from incident_manager.api.parts import Parts
 from incident_manager.api.problems import problems
 from incident_manager.flows import alerts
@@ -19,14 +20,13 @@ from incident_manager.flows.units import Units
 from incident_manager.rules.access import Policy
 from incident_manager.schemas.alerts import AlertAccepted, AlertIn, AlertOut, AlertPage, AlertPreview
 
-BODY_LIMIT: Final = 256 * 1024
 _ATTACHED: Final = {200: ResponseSpec(AlertAccepted, generate_examples=False, description="stored; opened no incident")}
 
 
 class AlertController(Controller):
     """Alerts from anybody who has a key."""
 
-    path = "/v1/alerts"
+    path = ALERTS
     tags = ("alerts",)
 
     @post(
@@ -44,15 +44,8 @@ class AlertController(Controller):
         idempotency_key: IdempotencyHeader = None,
     ) -> Response[AlertAccepted]:
         """Take in an alert: 201 where it opened an incident, 200 where it did not. Either way it is committed."""
-        claim = claim_of("POST /v1/alerts", idempotency_key, await request.body()) if idempotency_key else None
-        submission = submit(
-            data,
-            source=data.source,
-            settings=parts.settings.dedup,
-            received_at=parts.clock.now(),
-            header_claim=claim,
-        )
-        result = (await parts.intake.receive(units, [submission]))[0]
+        claim = claim_of(SCOPE, idempotency_key, await request.body()) if idempotency_key else None
+        [result] = await parts.intake.receive(single(parts, units.actor, data, claim))
         return Response(result.answer, status_code=201 if result.opened else 200)
 
     @post(
@@ -68,7 +61,8 @@ class AlertController(Controller):
     ) -> AlertPreview:
         """Say what would become of an alert now, and why: its fingerprint, how it is folded, the incident it would go to."""
         received_at = parts.clock.now()
-        submission = submit(data, source=data.source, settings=parts.settings.dedup, received_at=received_at)
+        settings = parts.settings.dedup
+        submission = submit(data, units.actor, source=data.source, settings=settings, received_at=received_at)
         return await units.read(previews.preview, submission)
 
     @get(policy=Policy.READ, responses=problems())

@@ -6,6 +6,7 @@ from litestar import Request
 from litestar.datastructures import ResponseHeader
 from litestar.params import HeaderParameter, QueryParameter
 
+from incident_manager.api.intake import KEY_LIMIT
 from incident_manager.api.parts import Parts, parts_of
 from incident_manager.flows.units import Units
 from incident_manager.schemas.base import CURSOR_LIMIT
@@ -40,7 +41,7 @@ IdempotencyHeader = Annotated[
     HeaderParameter(
         name="Idempotency-Key",
         min_length=1,
-        max_length=255,
+        max_length=KEY_LIMIT,
         description="the same key on the same route gets the first answer again, for 24 h; with another body, 422",
     ),
 ]

@@ -4,6 +4,7 @@ from typing import Any, Final
 from urllib.parse import unquote_to_bytes, urlsplit
 from uuid import UUID
 
+import msgspec
 from litestar import Litestar
 from litestar.connection import ASGIConnection
 from litestar.exceptions import MethodNotAllowedException
@@ -77,7 +78,7 @@ async def authorize(connection: Connection, handler: BaseRouteHandler) -> None:
     caller = await _caller(connection, parts)
     if not may(caller.role, policy):
         raise AuthorizationFailed(f"a key of role {caller.role} may not do this")
-    actor = Actor(**{**_fields(caller.actor), "request_id": request_id(connection.scope)})
+    actor = msgspec.structs.replace(caller.actor, request_id=request_id(connection.scope))
     connection.scope["state"]["actor"] = actor
     if caller.use_is_due and caller.actor.id is not None:
         await _record_use(Units(parts.database, parts.clock, actor), caller.actor.id)
@@ -108,7 +109,10 @@ async def _caller(connection: Connection, parts: Parts) -> access.Caller:
         raise AuthenticationFailed("send a key: Authorization: Bearer im_...")
     token = access.read_token(token_text.strip())
     key = await parts.database.read(lambda session: store.find_key(session, token.id), tenant_id=None)
-    return access.check_key(key, token, parts.vault, parts.clock.now())
+    now = parts.clock.now()
+    caller = access.check_key(key, token, parts.vault, now)
+    parts.keyring.remember(connection.headers["authorization"].encode("latin-1"), caller, now)
+    return caller
 
 
 async def _record_use(units: Units, key_id: UUID) -> None:
@@ -150,10 +154,6 @@ def _names_loopback(header: str | None) -> bool:
     except ValueError:
         return False
     return name is not None and is_loopback(name)
-
-
-def _fields(actor: Actor) -> dict[str, Any]:
-    return {name: getattr(actor, name) for name in Actor.__struct_fields__}
 
 
 def _is_utf8(raw: bytes) -> bool:

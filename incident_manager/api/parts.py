@@ -9,6 +9,7 @@ from litestar.connection import ASGIConnection
 from incident_manager.clock import Clock
 from incident_manager.db import Database
 from incident_manager.flows.intake.receive import Intake
+from incident_manager.flows.keyring import Keyring
 from incident_manager.settings import Settings
 from incident_manager.store.numbers import IncidentNumbers
 from incident_manager.telemetry import Telemetry
@@ -27,6 +28,7 @@ class Parts:
     vault: Vault
     numbers: IncidentNumbers
     intake: Intake
+    keyring: Keyring
     telemetry: Telemetry
     started_at: datetime
     weaknesses: tuple[str, ...]

@@ -156,20 +156,24 @@ def _field(item: dict[str, Any]) -> FieldError:
 
 
 def _on_defect(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    """Answer a defect of ours with an id and nothing else; the log has the id and the trace."""
-    error_id = request_id(request.scope)
+    return Response(defect(error, request.scope), status_code=500, media_type=PROBLEM_JSON)
+
+
+def defect(error: Exception, scope: Scope) -> bytes:
+    """Log a defect of ours, and return the document for it: an id and nothing else; the log has the id and the trace."""
+    error_id = request_id(scope)
     logger.opt(exception=error).error(
-        "request failed", error_id=error_id, method=request.method, kind=type(error).__name__
+        "request failed", error_id=error_id, method=scope.get("method"), kind=type(error).__name__
     )
     members = {
         "type": "urn:incident-manager:problem:internal-error",
         "title": "Internal error",
         "status": 500,
         "detail": f"error {error_id}",
-        "instance": redact_text(request.scope["path"]),
+        "instance": redact_text(scope["path"]),
         "code": "INTERNAL_ERROR",
     }
-    return Response(msgspec.json.encode(members), status_code=500, media_type=PROBLEM_JSON)
+    return msgspec.json.encode(members)
 
 
 HANDLERS: Final[ExceptionHandlersMap] = {

@@ -21,6 +21,7 @@ from incident_manager.rules.access import Actor, ActorKind, Role
 from incident_manager.schemas.access import KeyCreated, KeyIn, KeyOut, KeyPage, KeyPatch
 from incident_manager.store import access as store
 from incident_manager.store import paging
+from incident_manager.store.intake import Credential
 from incident_manager.store.paging import Position
 from incident_manager.vault import Vault
 
@@ -35,6 +36,8 @@ class Caller(NamedTuple):
 
     actor: Actor
     role: Role
+    credential: Credential
+    expires_at: datetime | None
     use_is_due: bool
 
 
@@ -78,7 +81,8 @@ def check_key(key: ApiKey | None, token: Token, vault: Vault, now: datetime) -> 
     if key is None or not matches or key.revoked_at is not None or expired:
         raise AuthenticationFailed("the key is not valid")
     due = key.last_used_at is None or now - key.last_used_at >= _USE_RECORDED_EVERY
-    return Caller(Actor(tenant_id=key.tenant_id, kind=ActorKind.KEY, name=key.name, id=key.id), key.role, due)
+    actor = Actor(tenant_id=key.tenant_id, kind=ActorKind.KEY, name=key.name, id=key.id)
+    return Caller(actor, key.role, Credential(key.tenant_id, key.id, key.version), key.expires_at, due)
 
 
 async def record_use(unit: Unit, key_id: UUID) -> None:

@@ -1,11 +1,7 @@
 """Deduplication keys: between the row that is locked and the facts that the rule decides by, and what follows an incident."""
 
 from collections.abc import Iterable
-from datetime import datetime
-from typing import Any
 from uuid import UUID
-
-import msgspec
 
 from incident_manager.flows.units import Unit
 from incident_manager.models.alerts import DedupKey
@@ -13,20 +9,21 @@ from incident_manager.models.incidents import Incident
 from incident_manager.rules import lifecycle
 from incident_manager.rules.dedup import AlertStatus, KeyState, Report, Verdict, advance
 from incident_manager.store import incidents as incident_store
+from incident_manager.store.rows import KeyRow
 
 
-def new_row(tenant_id: UUID, mark: str, report: Report, opens_id: UUID) -> dict[str, Any]:
+def new_row(tenant_id: UUID, mark: str, report: Report, opens_id: UUID) -> KeyRow:
     """Return the row of a fingerprint as it stands after its very first alert; a firing one opens `opens_id`.
 
     Written before anything is decided: if the fingerprint is new indeed, it is right already and need not be written again.
     """
     verdict = Verdict.OPEN if report.status is AlertStatus.FIRING else Verdict.NOTHING
-    state = advance(KeyState(), report, verdict, opens_id)
-    return {
-        "tenant_id": tenant_id,
-        "fingerprint": mark,
-        **msgspec.to_builtins(state, builtin_types=(UUID, datetime)),
-    }
+    return advance(KeyRow(tenant_id=tenant_id, fingerprint=mark), report, verdict, opens_id)
+
+
+def row_of(key: KeyRow) -> KeyRow:
+    """Return the bare row of a key that was read with more."""
+    return KeyRow(**{name: getattr(key, name) for name in KeyRow.__struct_fields__})
 
 
 def known_state(key: DedupKey, opens_id: UUID) -> KeyState:

@@ -2,17 +2,17 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from typing import Final
-from uuid import UUID
 
 from incident_manager.clock import Clock
 from incident_manager.db import Database
 from incident_manager.errors import AuthenticationFailed
 from incident_manager.flows.idempotency import claim_of
+from incident_manager.flows.intake.line import Parcel
 from incident_manager.flows.intake.receive import Intake
-from incident_manager.flows.intake.submissions import Submission, submit
-from incident_manager.flows.units import Units
+from incident_manager.flows.intake.submissions import Origin, Submission, submit
 from incident_manager.models.integrations import Integration
 from incident_manager.monitors import MONITORS
 from incident_manager.monitors.base import Delivery, Fitting, Monitor
@@ -79,24 +79,29 @@ class Door:
         severities = {word: Severity(value) for word, value in integration.severity_map.items()}
         fitting = Fitting(severities, integration.labels)
         scope, delivery_id = f"delivery {integration.id}", reading.delivery_id or idempotency_key
+        origin = Origin(
+            integration_id=integration.id,
+            dedup_mode=integration.dedup_mode,
+            window_seconds=integration.window_seconds,
+            restates_start=admitted.monitor.restates_start,
+        )
         submissions = (
             submit(
                 fitting.fit(alert),
+                admitted.actor,
                 source=integration.name,
                 settings=self.dedup,
                 received_at=now,
-                integration=integration,
-                restates_start=admitted.monitor.restates_start,
+                origin=origin,
                 header_claim=claim_of(f"{scope} {place}", delivery_id, delivery.body) if delivery_id else None,
             )
             for place, alert in enumerate(reading.alerts)
         )
-        units = Units(self.database, self.clock, admitted.actor)
-        answers = await self._take_in(units, submissions, integration.id)
+        answers = await self._take_in(admitted, submissions, now)
         return DeliveryAccepted(accepted=len(answers), results=answers, message=reading.message, cut=fitting.cuts)
 
     async def _take_in(
-        self, units: Units, submissions: Iterator[Submission], integration_id: UUID
+        self, admitted: Admitted, submissions: Iterator[Submission], now: datetime
     ) -> list[AlertAccepted]:
         """Make and commit alerts, a thousand at a time: a storm in one delivery must not keep everybody else waiting.
 
@@ -106,7 +111,13 @@ class Door:
         answers: list[AlertAccepted] = []
         part = list(islice(submissions, PART))
         while True:  # once at least: a delivery without alerts is noted, too
-            answers += [result.answer for result in await self.intake.receive(units, part, integration_id)]
+            parcel = Parcel(
+                part,
+                tenant_id=admitted.actor.tenant_id,
+                received_at=now,
+                integration_id=admitted.integration.id,
+            )
+            answers += [result.answer for result in await self.intake.receive(parcel)]
             part = list(islice(submissions, PART))
             if not part:
                 return answers

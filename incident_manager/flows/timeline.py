@@ -5,10 +5,11 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from incident_manager.flows.units import Unit
+from incident_manager.flows.units import Act, Unit
 from incident_manager.ids import new_id
 from incident_manager.models.audit import AuditEntry
-from incident_manager.models.incidents import Incident, TimelineEntry
+from incident_manager.models.incidents import Incident
+from incident_manager.store.rows import EntryRow, HeldIncident
 
 
 class Event(StrEnum):
@@ -34,17 +35,17 @@ class Event(StrEnum):
     PARTLY_RESOLVED = "partly_resolved"
 
 
-def note(unit: Unit, incident: Incident, event: Event, reason: str, description: str, **data: Any) -> None:
+def note(act: Act, incident: Incident | HeldIncident, event: Event, reason: str, description: str, **data: Any) -> None:
     """Put one thing that happened on an incident's timeline; the incident must be new or locked, so that `seq` has no gap."""
     incident.timeline_length += 1
-    unit.session.add(
-        TimelineEntry(
-            tenant_id=unit.tenant_id,
+    act.entries.append(
+        EntryRow(
+            tenant_id=act.tenant_id,
             incident_id=incident.id,
             seq=incident.timeline_length,
-            at=unit.now,
+            at=act.now,
             type=event.value,
-            actor=data.pop("by", None) or unit.actor.name,
+            actor=data.pop("by", None) or act.actor.name,
             reason=reason,
             description=description,
             data=data,

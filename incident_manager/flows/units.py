@@ -1,7 +1,7 @@
 """A unit of work: one session, one actor, one instant. Flows take it first and never commit; `Units` opens and commits it."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Concatenate, ParamSpec, TypeVar
 from uuid import UUID
@@ -10,23 +10,32 @@ from incident_manager.clock import Clock
 from incident_manager.db import Database, Session
 from incident_manager.errors import Conflict
 from incident_manager.rules.access import Actor
+from incident_manager.store import incidents as store
+from incident_manager.store.rows import EntryRow
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """What every flow needs; `now` is the same for everything that one request writes."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """Somebody does something, at one instant; `entries` collects what the timelines of incidents will tell of it."""
 
-    session: Session
     actor: Actor
     now: datetime
+    entries: list[EntryRow] = field(default_factory=list)
 
     @property
     def tenant_id(self) -> UUID:
         """The tenant it all happens in."""
         return self.actor.tenant_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit(Act):
+    """What every flow needs; `now` is the same for everything that one request writes."""
+
+    session: Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +51,12 @@ class Units:
         now = self.clock.now()
 
         async def work(session: Session) -> T:
-            return await flow(Unit(session, self.actor, now), *args, **kwargs)
+            unit = Unit(session=session, actor=self.actor, now=now)
+            result = await flow(unit, *args, **kwargs)
+            if unit.entries:
+                await session.flush()  # an incident before its timeline
+                await store.insert_entries(session, unit.entries)
+            return result
 
         return await self.database.transaction(work, tenant_id=self.actor.tenant_id)
 
@@ -60,6 +74,6 @@ class Units:
         """Run a flow that only reads."""
 
         async def work(session: Session) -> T:
-            return await flow(Unit(session, self.actor, self.clock.now()), *args, **kwargs)
+            return await flow(Unit(session=session, actor=self.actor, now=self.clock.now()), *args, **kwargs)
 
         return await self.database.read(work, tenant_id=self.actor.tenant_id)

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column
 
 from incident_manager.db import TenantOwned
 from incident_manager.models.base import Base, Record, same_tenant
@@ -93,7 +93,6 @@ class TimelineEntry(TenantOwned, Base):
     __tablename__ = "timeline"
     __table_args__ = (same_tenant("incident_id", "incidents"),)
 
-    incident: Mapped[Incident] = relationship(lazy="raise")  # tells the session to write an incident before its entries
     incident_id: Mapped[UUID] = mapped_column(primary_key=True)
     seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     at: Mapped[datetime]

@@ -6,7 +6,7 @@ A fingerprint's facts are one row that is locked while it is decided (`KeyState`
 
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -122,6 +122,9 @@ class KeyState(msgspec.Struct, frozen=True, kw_only=True):
     occurrences: int = 0
 
 
+K = TypeVar("K", bound=KeyState)
+
+
 def clamp(occurred_at: datetime | None, received_at: datetime) -> datetime:
     """Return the time that orders an alert: the sender's, or the receipt's where there is none or it is over 10 min ahead.
 
@@ -168,7 +171,7 @@ def _firing(key: KeyState, report: Report, policy: DedupPolicy) -> Decision:
     return Decision(Verdict.ATTACH, Reason.WITHIN_WINDOW)
 
 
-def advance(key: KeyState, report: Report, verdict: Verdict, opened_id: UUID | None) -> KeyState:
+def advance(key: K, report: Report, verdict: Verdict, opened_id: UUID | None) -> K:
     """Return the key as it stands after `verdict`; `opened_id` is the incident that OPEN made. Times never go back."""
     match verdict:
         case Verdict.OPEN | Verdict.ATTACH:
@@ -199,7 +202,7 @@ def ends(*, others_firing: bool) -> Decision:
     return Decision(Verdict.RESOLVE, Reason.SOURCE_RESOLVED)
 
 
-def hold(key: KeyState, incident_id: UUID) -> KeyState:
+def hold(key: K, incident_id: UUID) -> K:
     """Return the key as it stands where its fingerprint is resolved and its incident goes on, because others still fire."""
     return msgspec.structs.replace(key, incident_id=incident_id, open=True)
 

@@ -1,42 +1,34 @@
 """Alerts, and the deduplication keys that are locked while alerts are decided."""
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from collections.abc import Collection, Sequence
+from typing import Any, cast
 from uuid import UUID
 
+import msgspec
 import sqlalchemy as sa
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 
 from incident_manager.db import Session
 from incident_manager.errors import NotFound
 from incident_manager.models.alerts import Alert, DedupKey
 from incident_manager.models.incidents import Incident
 from incident_manager.store.incidents import refer
+from incident_manager.store.rows import KeyRow
 from incident_manager.store.upsert import insert_for
 
 
-class Firing(NamedTuple):
-    """A fingerprint that fires, and the incident that its key names."""
+async def lock_key(session: Session, row: KeyRow) -> DedupKey:
+    """Insert a key that is new, or lock the one there is, in one statement; nobody else decides about it meanwhile.
 
-    fingerprint: str
-    incident_id: UUID | None
-
-
-async def lock_keys(session: Session, rows: Sequence[Mapping[str, Any]]) -> dict[str, DedupKey]:
-    """Insert the keys that are new, lock those that exist, and return all by fingerprint, in one statement.
-
-    1. The rows go in the order of their fingerprints, so that two batches wait for each other in the same order.
-    2. A row that exists is "updated" to what it holds: that locks it and returns it.
-    3. Until the transaction ends nobody else decides about these fingerprints.
+    One that exists is "updated" to what it holds: that locks it and returns it.
     """
     statement = (
         insert_for(session, DedupKey)
         .on_conflict_do_update(index_elements=["tenant_id", "fingerprint"], set_={"open": DedupKey.open})
         .returning(DedupKey)
     )
-    ordered = sorted(rows, key=lambda row: row["fingerprint"])
-    keys = await session.scalars(statement, ordered, execution_options={"populate_existing": True})
-    return {key.fingerprint: key for key in keys}
+    rows = [msgspec.structs.asdict(row)]
+    return (await session.scalars(statement, rows, execution_options={"populate_existing": True})).one()
 
 
 async def lock_keys_of(session: Session, references: Sequence[str]) -> Sequence[DedupKey]:
@@ -51,14 +43,10 @@ async def lock_keys_of(session: Session, references: Sequence[str]) -> Sequence[
     return (await session.scalars(query)).all()
 
 
-async def list_firing(session: Session, incidents: Collection[Incident]) -> list[Firing]:
-    """Return the keys that fire of these incidents: of their fingerprints, and those that name one of them."""
-    query = select(DedupKey.fingerprint, DedupKey.incident_id).where(
-        DedupKey.incident_id.in_([incident.id for incident in incidents])
-        | DedupKey.fingerprint.in_([incident.fingerprint for incident in incidents]),
-        DedupKey.firing,
-    )
-    return [Firing(*row) for row in await session.execute(query)]
+async def list_firing(session: Session, incident: Incident) -> Sequence[str]:
+    """Return the fingerprints that fire in an incident: its own, and those whose key names it."""
+    mine = (DedupKey.incident_id == incident.id) | (DedupKey.fingerprint == incident.fingerprint)
+    return (await session.scalars(select(DedupKey.fingerprint).where(mine, DedupKey.firing))).all()
 
 
 async def rename_keys(session: Session, incident_id: UUID, into: UUID) -> None:
@@ -94,11 +82,6 @@ async def find_key(session: Session, fingerprint: str) -> DedupKey | None:
     return (await session.scalars(select(DedupKey).where(DedupKey.fingerprint == fingerprint))).one_or_none()
 
 
-async def insert_alerts(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write alerts as they came."""
-    await session.execute(insert(Alert), rows)
-
-
 async def get_alert(session: Session, alert_id: UUID) -> Alert:
     """Return an alert.
 
@@ -108,19 +91,6 @@ async def get_alert(session: Session, alert_id: UUID) -> Alert:
     if alert is None:
         raise NotFound("no such alert")
     return alert
-
-
-async def list_with_answered(
-    session: Session, alert_ids: Sequence[UUID]
-) -> dict[UUID, tuple[Alert, UUID | None, int | None]]:
-    """Return alerts by id, each with the id and the number of the incident that its sender was told."""
-    answered = sa.func.coalesce(Alert.answered_incident_id, Alert.incident_id)
-    query = (
-        select(Alert, Incident.id, Incident.number)
-        .outerjoin(Incident, (Incident.tenant_id == Alert.tenant_id) & (Incident.id == answered))
-        .where(Alert.id.in_(alert_ids))
-    )
-    return {alert.id: (alert, incident_id, number) for alert, incident_id, number in await session.execute(query)}
 
 
 async def list_alerts(

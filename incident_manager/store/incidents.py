@@ -1,16 +1,17 @@
 """Incidents and their timeline: one at a time, or those of some fingerprints. Lists are in store/incident_lists.py."""
 
-from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
+import msgspec
 import sqlalchemy as sa
-from sqlalchemy import select, update
+from sqlalchemy import insert, select
 
 from incident_manager.db import Session
 from incident_manager.errors import NotFound
 from incident_manager.ids import read_id
 from incident_manager.models.incidents import IS_ACTIVE, Incident, TimelineEntry
+from incident_manager.store.rows import EntryRow
 
 _NUMBER_LIMIT = 2**63 - 1
 
@@ -64,59 +65,17 @@ def refers(reference: str) -> sa.ColumnElement[bool]:
     return Incident.id == incident_id
 
 
-async def count_repeats(session: Session, repeats: Mapping[UUID, tuple[int, datetime]]) -> dict[UUID, Incident]:
-    """Add repeats (how many, the newest receipt) to incidents, and return these, locked and as they are afterwards.
-
-    Counting before reading is what makes it one statement: the update takes the lock, so nothing changes behind it. Incidents
-    with the same count and time share a statement, which for one alert, or a batch of different ones, is the only one; its
-    text is always the same, so it is compiled once (a VALUES list would be compiled anew for every batch).
-    """
-    alike: dict[tuple[int, datetime], list[UUID]] = {}
-    for incident_id, counted in sorted(repeats.items()):
-        alike.setdefault(counted, []).append(incident_id)
-    found: dict[UUID, Incident] = {}
-    for (number, seen), incident_ids in alike.items():
-        statement = (
-            update(Incident)
-            .where(Incident.id.in_(incident_ids))
-            .values(
-                occurrences=Incident.occurrences + number,
-                last_seen_at=sa.case((Incident.last_seen_at < seen, seen), else_=Incident.last_seen_at),
-            )
-            .returning(Incident)
-            .execution_options(synchronize_session=False, populate_existing=True)
-        )
-        found |= {incident.id: incident for incident in await session.scalars(statement)}
-    return found
-
-
-async def lock_open(session: Session, named: Mapping[str, UUID | None]) -> Sequence[Incident]:
-    """Lock and return the active incidents of these fingerprints, and those that their keys name, oldest first."""
-    query = _open(named).with_for_update().execution_options(populate_existing=True)
-    return (await session.scalars(query)).all()
-
-
 async def list_open(session: Session, named: Mapping[str, UUID | None]) -> Sequence[Incident]:
-    """Return what `lock_open` would lock."""
-    return (await session.scalars(_open(named))).all()
-
-
-def _open(named: Mapping[str, UUID | None]) -> sa.Select[Incident]:
+    """Return the active incidents of these fingerprints, and those that their keys name, oldest first."""
     ids = sorted({incident_id for incident_id in named.values() if incident_id is not None})
     mine = Incident.fingerprint.in_(sorted(named)) | Incident.id.in_(ids)
-    return select(Incident).where(mine, IS_ACTIVE).order_by(Incident.id)
+    return (await session.scalars(select(Incident).where(mine, IS_ACTIVE).order_by(Incident.id))).all()
 
 
 async def find_newest_open(session: Session, fingerprint: str) -> UUID | None:
     """Return the id of the newest active incident of a fingerprint."""
     query = select(Incident.id).where(Incident.fingerprint == fingerprint, IS_ACTIVE)
     return await session.scalar(query.order_by(Incident.id.desc()).limit(1))
-
-
-async def lock_many(session: Session, incident_ids: Collection[UUID]) -> Sequence[Incident]:
-    """Lock and return these incidents, oldest first."""
-    query = select(Incident).where(Incident.id.in_(sorted(incident_ids))).order_by(Incident.id).with_for_update()
-    return (await session.scalars(query.execution_options(populate_existing=True))).all()
 
 
 async def list_timeline(session: Session, incident_id: UUID, *, after: int, limit: int) -> Sequence[TimelineEntry]:
@@ -128,3 +87,8 @@ async def list_timeline(session: Session, incident_id: UUID, *, after: int, limi
         .limit(limit)
     )
     return (await session.scalars(query)).all()
+
+
+async def insert_entries(session: Session, entries: Sequence[EntryRow]) -> None:
+    """Write what happened; the incidents must be there."""
+    await session.execute(insert(TimelineEntry), [msgspec.structs.asdict(entry) for entry in entries])

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from incident_manager.db import bare_engine
+from incident_manager.engines import bare_engine
 from incident_manager.models.incidents import Incident
 from incident_manager.rules.lifecycle import IncidentState
 

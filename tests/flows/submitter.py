@@ -15,6 +15,7 @@ import msgspec
 
 from incident_manager.clock import SystemClock
 from incident_manager.db import Database
+from incident_manager.flows.intake.line import Parcel
 from incident_manager.flows.intake.receive import Intake
 from incident_manager.flows.intake.submissions import submit
 from incident_manager.flows.units import Units
@@ -34,22 +35,25 @@ async def race(units: Units, intake: Intake, *, seed: int, keys: int, batch: int
         submissions = [
             submit(
                 AlertFields(title=f"problem {number}"),
+                units.actor,
                 source="race",
                 settings=settings,
                 received_at=units.clock.now(),
             )
             for number in order[start : start + batch]
         ]
-        results = await intake.receive(units, submissions)
+        parcel = Parcel(submissions, tenant_id=units.actor.tenant_id, received_at=units.clock.now())
+        results = await intake.receive(parcel)
         statuses.update(str(result.answer.status) for result in results)
     return statuses
 
 
 async def _main(url: str, tenant: str, keys: str, batch: str, *seeds: str) -> None:
-    database = Database(url, load({"database.pool_size": 2}).database)
+    settings = load({"database.pool_size": 2})
+    database = Database(url, settings.database)
     _say("ready")
     await asyncio.to_thread(sys.stdin.readline)
-    intake = Intake(IncidentNumbers(database), timedelta(hours=24))
+    intake = Intake(database, IncidentNumbers(database), settings.intake, timedelta(hours=24))
     actor = Actor(tenant_id=UUID(tenant), kind=ActorKind.COMMAND_LINE, name="submitter")
     units = Units(database, SystemClock(), actor)
     races = [race(units, intake, seed=int(seed), keys=int(keys), batch=int(batch)) for seed in seeds]

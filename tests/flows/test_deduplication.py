@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from incident_manager.flows.intake.line import Parcel
 from incident_manager.flows.intake.submissions import submit
 from incident_manager.schemas.alerts import AlertFields
 from tests.world import START, World
@@ -219,9 +220,11 @@ async def test_several_messages_of_one_problem_in_one_delivery_are_taken_in_thei
 
 async def test_an_alert_that_waited_for_its_commit_was_seen_when_it_was_received(world: World) -> None:
     received = [START - timedelta(seconds=9), START - timedelta(seconds=4)]
+    actor = (await world.units()).actor
     for at in received:
-        waited = submit(AlertFields(title="t"), source="s", settings=world.parts.settings.dedup, received_at=at)
-        await world.parts.intake.receive(await world.units(), [waited])
+        settings = world.parts.settings.dedup
+        waited = submit(AlertFields(title="t"), actor, source="s", settings=settings, received_at=at)
+        await world.parts.intake.receive(Parcel([waited], tenant_id=actor.tenant_id, received_at=at))
     incident = await world.incident(1)
     seen = [datetime.fromisoformat(incident[name]) for name in ("first_seen_at", "last_seen_at")]
     assert seen == received

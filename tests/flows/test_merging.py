@@ -102,7 +102,8 @@ async def test_resolves_that_come_in_one_delivery_end_it(world: World, keys: str
     await world.post(f"/v1/incidents/{first}/merge", {"into": second})
     body = [{"title": key, "dedup_key": key, "status": "resolved"} for key in keys]
     results = (await world.post(address, body))["results"]
-    assert {(result["reason"], result["incident_id"]) for result in results} == {("source_resolved", second)}
+    assert [result["reason"] for result in results] == ["others_firing", "source_resolved"]
+    assert {result["incident_id"] for result in results} == {second}
     assert (await world.incident(second))["state"] == "Resolved"
 
 

@@ -14,7 +14,7 @@ PACKAGE = ROOT / "incident_manager"
 
 # Who may know the framework, who may know SQL; `__main__` holds one import, which a contract of its own names.
 FRAMEWORK = {"api", "app", "asgi", "__main__"}
-SQL = {"models", "store", "db", "migrate", "__main__"}
+SQL = {"models", "store", "db", "engines", "migrate", "__main__"}
 
 
 def contract(words: str) -> dict[str, Any]:

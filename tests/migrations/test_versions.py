@@ -13,7 +13,7 @@ from alembic import command
 from alembic.script import ScriptDirectory
 
 from incident_manager import migrate
-from incident_manager.db import bare_engine
+from incident_manager.engines import bare_engine
 from incident_manager.errors import StartRefused
 from incident_manager.models import Base
 from incident_manager.settings import packaged_file

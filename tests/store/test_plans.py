@@ -30,7 +30,10 @@ WRITES = [
 ]
 
 
-SCAN = re.compile(r"^.*(?:Seq Scan|\bSCAN (?!.*(?:USING|VIRTUAL TABLE INDEX \d+:M))).*$", re.MULTILINE)  # M: MATCH
+# Not what a statement is given (json_each), finds by words (M: MATCH), or has gathered itself.
+SCAN = re.compile(
+    r"^.*(?:Seq Scan|\bSCAN (?!json_each|CONSTANT ROW|[cgh]$|.*(?:USING|VIRTUAL TABLE INDEX \d+:M))).*$", re.MULTILINE
+)
 SORT = re.compile(r"^.*(?:TEMP B-TREE FOR ORDER BY|(?<!Incremental )\bSort  \().*$", re.MULTILINE)
 
 
@@ -39,7 +42,7 @@ async def plans(world: World, method: str, path: str, body: object = None) -> st
     with recording(world.parts.database) as statements:
         response = await world.http.request(method, path, json=body)
     assert response.is_success, response.text
-    planned = [pair for pair in statements if re.match(r"(?!SELECT count\()SELECT|UPDATE", pair[0])]
+    planned = [pair for pair in statements if re.match(r"\s*(?!SELECT count\()(?:SELECT|UPDATE|WITH|INSERT)", pair[0])]
     return "\n".join([await plan(world.parts.database, *pair) for pair in planned])
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from incident_manager.errors import Conflict, InvalidTransition, NotFound, ValidationFailed
 from incident_manager.flows.incidents import moves
-from incident_manager.flows.incidents.opening import Draft, open_incident
+from incident_manager.flows.incidents.opening import Draft, add_incident
 from incident_manager.flows.incidents.requests import BY_REQUEST
 from incident_manager.flows.incidents.views import plain, view
 from incident_manager.flows.timeline import Event, note, record
@@ -203,7 +203,7 @@ def _open_split(unit: Unit, incident: Incident, alerts: Sequence[Alert], number:
         recurrence_of_id=None,
     )
     origin = {"split_from": str(incident.id), "split_from_number": str(incident.number)}
-    new = open_incident(unit, draft, "split", f"split from #{incident.number}", **origin)
+    new = add_incident(unit, draft, "split", f"split from #{incident.number}", **origin)
     new.occurrences, new.last_seen_at = len(alerts), max(alert.received_at for alert in alerts)
     new.holds_several = len({alert.fingerprint for alert in alerts}) > 1
     return new

@@ -9,7 +9,7 @@ from msgspec import UNSET
 from incident_manager.errors import Conflict, ValidationFailed
 from incident_manager.flows import dedup_keys, versions
 from incident_manager.flows.incidents import moves
-from incident_manager.flows.incidents.opening import Draft, open_incident
+from incident_manager.flows.incidents.opening import Draft, add_incident
 from incident_manager.flows.incidents.views import plain, view
 from incident_manager.flows.timeline import Event, note, record
 from incident_manager.flows.units import Unit
@@ -48,9 +48,7 @@ async def create(unit: Unit, wanted: IncidentIn, policy: DedupPolicy, numbers: N
     mark = fingerprint.of_text(wanted.source, wanted.incident_type, wanted.title, wanted.affected_resources)
     incident_id = new_id()
     report = Report(status=dedup.AlertStatus.FIRING, occurred_at=unit.now, received_at=unit.now)
-    key = (await alert_store.lock_keys(unit.session, [dedup_keys.new_row(unit.tenant_id, mark, report, incident_id)]))[
-        mark
-    ]
+    key = await alert_store.lock_key(unit.session, dedup_keys.new_row(unit.tenant_id, mark, report, incident_id))
     known = dedup_keys.known_state(key, incident_id)
     decision = dedup.decide(known, report, policy)
     if decision.verdict is not Verdict.OPEN:
@@ -65,7 +63,7 @@ async def create(unit: Unit, wanted: IncidentIn, policy: DedupPolicy, numbers: N
         recurrence_of_id=known.incident_id,
         **{name: getattr(wanted, name) for name in IncidentIn.__struct_fields__},
     )
-    incident = open_incident(unit, draft, decision.reason, MESSAGES[decision.reason])
+    incident = add_incident(unit, draft, decision.reason, MESSAGES[decision.reason])
     dedup_keys.save(key, dedup.advance(known, report, decision.verdict, incident_id))
     record(unit, "create", resource="incident", resource_id=incident.id, before={}, after=plain(incident))
     return view(incident)

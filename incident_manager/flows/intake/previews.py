@@ -1,8 +1,7 @@
 """What would become of an alert: the decision that intake would take now, with nothing locked and nothing written."""
 
 from incident_manager.flows import dedup_keys
-from incident_manager.flows.intake.folded import Folded
-from incident_manager.flows.intake.receive import STATUS_OF
+from incident_manager.flows.intake.results import STATUS_OF
 from incident_manager.flows.intake.submissions import Submission
 from incident_manager.flows.units import Unit
 from incident_manager.ids import new_id
@@ -16,7 +15,7 @@ from incident_manager.store import incidents as incident_store
 
 async def preview(unit: Unit, submission: Submission) -> AlertPreview:
     """Return what intake would decide now; by the time the alert comes, it may be something else."""
-    mark, policy = submission.fingerprint, submission.policy
+    mark, policy = submission.row.fingerprint, submission.policy
     key = await alert_store.find_key(unit.session, mark)
     known = dedup_keys.known_state(key, new_id()) if key else KeyState()
     decision, incident = dedup.decide(known, submission.report, policy), None
@@ -42,5 +41,6 @@ async def _resolved(unit: Unit, mark: str, known: KeyState) -> tuple[Decision, I
     found = await incident_store.list_open(unit.session, {mark: known.incident_id})
     if not found:
         return Decision(Verdict.NOTHING, Reason.NOTHING_OPEN), None
-    others = (await Folded.of(unit, found)).others_fire(found[-1], mark, {})
-    return dedup.ends(others_firing=others), found[-1]
+    newest = found[-1]
+    firing = await alert_store.list_firing(unit.session, newest) if newest.holds_several else ()
+    return dedup.ends(others_firing=bool(set(firing) - {mark})), newest
