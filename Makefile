@@ -44,7 +44,7 @@ demo: $(DEVELOPMENT) ## Tell a story on a fresh database, in this terminal; ends
 bench: $(DEVELOPMENT) ## Measure this checkout beside its floors, for five minutes; BENCH="--only lists" measures less
 	@$(BIN)/python -m tests.bench $(BENCH)
 
-drill: $(DEVELOPMENT) ## Kill servers, send hostile and made-up requests; what must hold, in a table; DRILL="--only kills --kills 100"
+drill: $(DEVELOPMENT) ## Kill, stop, freeze, fill up, race and send what is hostile: what must hold, in a table; DRILL="--only kills --kills 9"
 	@$(BIN)/python -m tests.drill $(DRILL)
 
 lock: ## Write the lock files anew from pyproject.toml; UPGRADE=--upgrade takes newer versions (needs uv)

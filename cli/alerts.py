@@ -1,14 +1,15 @@
 """Alerts: send one or try one, list them, show one."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
+import msgspec
 import rich_click as click
 
 from cli import client, options, output
 from incident_manager.rules.dedup import AlertStatus, DedupMode
 from incident_manager.rules.incident_type import IncidentType
 from incident_manager.rules.severity import Severity
-from incident_manager.schemas.alerts import AlertAccepted, AlertOut, AlertPage, AlertPreview
+from incident_manager.schemas.alerts import AlertAccepted, AlertOut, AlertPage, AlertPreview, BatchAccepted
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -78,12 +79,39 @@ def list_alerts(incident: str | None, page_size: int | None, cursor: str | None)
     output.show(answer.body, AlertPage, _rows)
 
 
+@alerts.command("send")
+@click.argument("file", type=click.File("rb"))
+@client.options
+def send(file: BinaryIO) -> None:
+    """Send up to 1,000 alerts from FILE (- for standard input), a JSON array; exit code 1 where one is rejected."""
+    answer = client.call("POST", client.path("alerts", "batch"), body=msgspec.Raw(file.read()))
+    output.show(answer.body, BatchAccepted, _results)
+    wrong = sum(result.errors is not None for result in msgspec.json.decode(answer.body, type=BatchAccepted).results)
+    if wrong:
+        raise client.Refused(f"{wrong} of the alerts were rejected")
+
+
 @alerts.command("show")
 @click.argument("alert_id", metavar="ID")
 @client.options
 def show(alert_id: str) -> None:
     """Show an alert."""
     output.show(client.call("GET", client.path("alerts", alert_id)).body, AlertOut, _sheet)
+
+
+def _results(batch: BatchAccepted) -> "RenderableType":
+    rows = [
+        (
+            output.plain(place),
+            output.plain(result.status),
+            output.plain(result.reason),
+            output.plain(f"#{result.incident_number}" if result.incident_number else ""),
+            output.plain(result.occurrences or ""),
+            output.plain(result.message),
+        )
+        for place, result in enumerate(batch.results)
+    ]
+    return output.table(("Item", "Status", "Why", "Incident", "Occurrences", "Message"), rows, cut=("Message",))
 
 
 def _draw(accepted: AlertAccepted) -> "RenderableType":

@@ -118,7 +118,9 @@ class Protocol(HttpToolsProtocol):
 
     def on_url(self, url: bytes) -> None:
         """Take a piece of the address."""
-        self._count(url)
+        self._head_bytes += len(url)
+        if self._head_bytes > HEAD_BYTES:
+            raise OverflowError  # of which the parser makes an error of its own, which ends in `send_400_response`
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -126,7 +128,9 @@ class Protocol(HttpToolsProtocol):
 
         A body that is compressed on the way is refused (RFC 9112, 6.1), since a proxy may find another end of it than we do.
         """
-        self._count(name, value)
+        self._head_bytes += len(name) + len(value)
+        if self._head_bytes > HEAD_BYTES:
+            raise OverflowError
         if name.lower() == b"transfer-encoding" and value.strip().lower() != b"chunked":
             raise ValueError
         if self._part is _Part.HEAD:
@@ -196,12 +200,6 @@ class Protocol(HttpToolsProtocol):
     def _begin(self) -> None:
         self._part = _Part.HEAD
         self._raw_bytes = self._head_bytes = self._rest_bytes = 0
-
-    def _count(self, *pieces: bytes) -> None:
-        """Add to the size of the head; of an error in here the parser makes its own, which ends in `send_400_response`."""
-        self._head_bytes += sum(map(len, pieces))
-        if self._head_bytes > HEAD_BYTES:
-            raise OverflowError
 
     def _drop(self, data: bytes) -> None:
         self._rest_bytes += len(data)

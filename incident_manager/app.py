@@ -95,6 +95,7 @@ async def _alive(
             numbers=numbers,
             intake=intake,
             keyring=Keyring(),
+            doors=Keyring(),
             telemetry=telemetry,
             started_at=clock.now(),
             weaknesses=tuple(await start.check_durability(settings, database)),

@@ -6,7 +6,7 @@ more says so (`SEES_ALL_TENANTS`), and tests/house lists who does.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final, TypeVar, cast
 from uuid import UUID
@@ -40,6 +40,8 @@ T = TypeVar("T")
 SEES_ALL_TENANTS: Final[Mapping[str, Any]] = {"sees_all_tenants": True}
 ATTEMPTS: Final = 6
 SQLITE_READERS: Final = 6
+LOOKS: Final = 500  # at once
+LOOK_SECONDS: Final = 2.5
 
 
 class TenantOwned:
@@ -78,6 +80,7 @@ class Database:
         self.is_sqlite: Final = self.url.get_backend_name() == "sqlite"
         self._wait: Final = settings.wait_seconds
         self._write_turn: Final = asyncio.Lock()
+        self._looks: Final[set[asyncio.Task[Any]]] = set()
         self._telemetry: Final = telemetry or Telemetry()
         if self.is_sqlite:
             self.engine = sqlite_engine(self.url, settings, "BEGIN IMMEDIATE", pool_size=1)
@@ -128,6 +131,34 @@ class Database:
         """
         with self._counted(self._readers):
             return await self._repeat(lambda: _attempt(self._readers, work, tenant_id, _leave))
+
+    async def look_up(self, work: Work[T]) -> T:
+        """Run a short `read` that sees no tenant, `in_time`: for what comes before all else of a request."""
+        return await self.in_time(self.read(work, tenant_id=None))
+
+    async def in_time(self, asked: Coroutine[Any, Any, T]) -> T:
+        """Wait for something that is asked of this database, but not for long: callers of one that hangs must not pile up.
+
+        It goes on by itself until it ends, since to cancel it would hang as it does.
+
+        Raises Unavailable after LOOK_SECONDS, and at once where LOOKS are under way.
+        """
+        if len(self._looks) >= LOOKS:
+            asked.close()
+            raise Unavailable("too many wait for the database; try again")
+        looking = asyncio.create_task(asked)
+        self._looks.add(looking)
+        looking.add_done_callback(self._heard)
+        done, _ = await asyncio.wait({looking}, timeout=LOOK_SECONDS)
+        if not done:
+            raise Unavailable("the database takes too long; try again")
+        return looking.result()
+
+    def _heard(self, looking: asyncio.Task[Any]) -> None:
+        """Hear what became of a look, also where nobody waits for it any more."""
+        self._looks.discard(looking)
+        if not looking.cancelled():
+            looking.exception()
 
     async def _repeat(self, attempted: Callable[[], Awaitable[T]]) -> T:
         for attempt in range(1, ATTEMPTS + 1):

@@ -11,10 +11,12 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from time import perf_counter
 from typing import Final, NamedTuple, TypeVar
 
 import asyncpg
+from loguru import logger
 
 from incident_manager.engines import (
     DRIVER_ERRORS,
@@ -30,6 +32,8 @@ from incident_manager.telemetry import Telemetry
 
 T = TypeVar("T")
 
+CHECKPOINT_EVERY: Final = 0.5  # seconds, while there are commits
+
 
 class Statement(NamedTuple):
     """A statement with its parameters, all texts; `name` is the metrics' word for it."""
@@ -43,24 +47,35 @@ Steps = Generator[Statement, str | None, T]
 
 
 class SqliteWriter:
-    """One connection, used by one thread."""
+    """One connection, used by one thread; what it wrote is moved from the log into the file by another one, beside it."""
 
     def __init__(self, path: str, settings: DatabaseSettings, telemetry: Telemetry) -> None:
         self._path: Final = path
         self._settings: Final = settings
         self._telemetry: Final = telemetry
         self._thread: Final = ThreadPoolExecutor(1, thread_name_prefix="intake")
+        self._tender: Final = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._connection: sqlite3.Connection | None = None
+        self._tended: asyncio.Future[None] | None = None
+        self._tended_at = 0.0
 
     async def run(self, steps: Callable[[], Steps[T]]) -> T:
         """Run a transaction and commit it; see `Database.run`."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._transact, steps)
+        loop = asyncio.get_running_loop()
+        result = await loop.run_in_executor(self._thread, self._transact, steps)
+        if loop.time() - self._tended_at >= CHECKPOINT_EVERY and (self._tended is None or self._tended.done()):
+            self._tended_at = loop.time()
+            self._tended = loop.run_in_executor(self._tender, self._checkpoint)
+        return result
 
     async def close(self) -> None:
-        """Close the connection and end the thread."""
+        """Close the connection and end the threads."""
+        if self._tended is not None:
+            await self._tended
         if self._connection is not None:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.close)
         self._thread.shutdown(wait=False)
+        self._tender.shutdown(wait=False)
 
     def _transact(self, steps: Callable[[], Steps[T]]) -> T:
         connection = self._connection = self._connection or self._open()
@@ -87,6 +102,14 @@ class SqliteWriter:
             rows = connection.execute(statement.text, statement.parameters).fetchall()
             self._telemetry.statement(statement.name, perf_counter() - began)
             answer = rows[0][0] if rows else None
+
+    def _checkpoint(self) -> None:
+        """Move what is committed into the file, without holding anybody up; if it fails, the next commits will try."""
+        try:
+            with closing(self._open()) as connection:
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        except sqlite3.Error as error:
+            logger.warning("checkpoint failed", error=type(error).__name__, code=code_of(error))
 
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -162,5 +185,5 @@ async def _roll_back(connection: asyncpg.Connection) -> None:
     try:
         if not connection.is_closed():
             await connection.execute("ROLLBACK")
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
         connection.terminate()

@@ -24,7 +24,7 @@ from sqlalchemy.util.concurrency import in_greenlet
 from incident_manager.errors import Conflict, Unavailable
 from incident_manager.settings import DatabaseSettings
 
-BARE_ERRORS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, sqlite3.Error)
+BARE_ERRORS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, sqlite3.Error)
 DRIVER_ERRORS: Final = (DBAPIError, *BARE_ERRORS)
 RETRIED_STATES: Final = frozenset({"40001", "40P01"})  # serialization_failure, deadlock_detected
 # connection, shutdown, out of resources, read-only, not let in any more, database gone
@@ -125,6 +125,8 @@ def _lost_connection(error: BaseException) -> bool:
         return error.connection_invalidated
     if isinstance(error, asyncpg.InterfaceError):
         return "connection is closed" in str(error)
+    if isinstance(error, asyncpg.InternalClientError):  # it is still reading that the server ends the connection
+        return True
     code = code_of(error)
     return isinstance(error, asyncpg.PostgresError) and isinstance(code, str) and code.startswith(_LOST_STATES)
 
@@ -157,6 +159,7 @@ def sqlite_pragmas(settings: DatabaseSettings) -> tuple[str, ...]:
         "journal_mode = WAL",
         "synchronous = FULL",
         "foreign_keys = ON",
+        "wal_autocheckpoint = 8000",
         f"busy_timeout = {settings.wait_seconds * 1000}",
     )
 

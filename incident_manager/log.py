@@ -12,7 +12,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC
+from enum import Enum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
 
 import msgspec
 from loguru import logger
@@ -94,6 +97,8 @@ def redact(value: object, depth: int = 0) -> Any:
     """Return a value without its secrets, as plain data: what is not plain becomes its text."""
     if value is None or isinstance(value, bool | int | float):
         return value
+    if isinstance(value, UUID | Enum):  # of this program's own making
+        return str(value)
     if isinstance(value, bytes | bytearray | memoryview):
         return f"<{len(value)} bytes>"  # a body, most likely
     if isinstance(value, Mapping) and depth < _DEPTH:
@@ -109,7 +114,12 @@ def redact_text(text: str) -> str:
 
 
 def _named(name: str, value: object, depth: int) -> Any:
-    return HIDDEN if value is not None and _SECRET_NAME.search(name) else redact(value, depth)
+    return HIDDEN if value is not None and _names_a_secret(name) else redact(value, depth)
+
+
+@lru_cache(1_000)
+def _names_a_secret(name: str) -> bool:
+    return _SECRET_NAME.search(name) is not None
 
 
 def _hide(found: re.Match[str]) -> str:
@@ -120,13 +130,19 @@ def _hide(found: re.Match[str]) -> str:
 def _fields(record: "Record") -> dict[str, Any]:
     """Return what is written of a record; values never take the place of time, level or message."""
     at = record["time"].astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    fields = {"time": at, "level": record["level"].name, "message": redact_text(record["message"])}
+    fields = {"time": at, "level": record["level"].name, "message": _constant(record["message"])}
     for name, value in {**(_bound.get() or {}), **record["extra"]}.items():
         fields[f"{name}_" if name in fields else name] = _named(name, value, 0)
     if (error := record["exception"]) is not None:
         lines = traceback.format_exception(error.type, error.value, error.traceback)
         fields["exception"] = redact_text("".join(lines).rstrip())
     return fields
+
+
+@lru_cache(1_000)
+def _constant(message: str) -> str:
+    """Return a message without its secrets: it should hold none, and there are not many."""
+    return redact_text(message)
 
 
 def _as_json(fields: Mapping[str, Any]) -> str:

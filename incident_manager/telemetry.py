@@ -10,6 +10,7 @@ import platform
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from inspect import currentframe
 from time import perf_counter
 from types import FrameType
@@ -58,7 +59,15 @@ class Telemetry:
         self._statements: Final = self._histogram(
             "sql_seconds", "Time that a statement took, by the store's function that runs it", "statement"
         )
-        self._observers: Final[dict[str, Callable[[float], None]]] = {}
+        # Kept, since finding the labels' own metric costs as much as all the rest.
+        self._request_kinds: Final = cache(
+            lambda method, route, status: (
+                self._requests.labels(method, route, status).inc,
+                self._request_seconds.labels(method, route).observe,
+            )
+        )
+        self._alert_kinds: Final = cache(lambda outcome, reason: self._alerts.labels(outcome, reason).inc)
+        self._statement_kinds: Final = cache(lambda name: self._statements.labels(name).observe)
         self._loop_lag: Final = self._histogram(
             "event_loop_lag_seconds",
             f"How late the event loop ran what was due, looked at every {LOOP_WATCHED_EVERY} s",
@@ -91,9 +100,9 @@ class Telemetry:
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request; `route` is the template of its address, empty where no route matched."""
-        known, template = method if method in METHODS else OTHER, route or _NO_ROUTE
-        self._requests.labels(known, template, status).inc()
-        self._request_seconds.labels(known, template).observe(seconds)
+        count, observe = self._request_kinds(method if method in METHODS else OTHER, route or _NO_ROUTE, status)
+        count()
+        observe(seconds)
 
     def rejection(self, code: str) -> None:
         """Count a request that was refused."""
@@ -101,7 +110,7 @@ class Telemetry:
 
     def alert(self, outcome: str, reason: str) -> None:
         """Count an alert that was committed."""
-        self._alerts.labels(outcome, reason).inc()
+        self._alert_kinds(outcome, reason)()
         if outcome in self._firing:
             self._firing[outcome] += 1
 
@@ -151,10 +160,7 @@ class Telemetry:
 
     def statement(self, name: str, seconds: float) -> None:
         """Time a statement, by the store's function that it is of."""
-        observe = self._observers.get(name)
-        if observe is None:  # kept, since `labels` costs as much as all the rest
-            observe = self._observers[name] = self._statements.labels(name).observe
-        observe(seconds)
+        self._statement_kinds(name)(seconds)
 
     def _statement_took(self, context: Any) -> None:
         name, began = context.began

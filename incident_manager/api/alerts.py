@@ -9,16 +9,27 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody
 
 from incident_manager.api.dependencies import Cursor, IdempotencyHeader, PageSize
-from incident_manager.api.intake import ALERTS, BODY_LIMIT, SCOPE, single
+from incident_manager.api.intake import (
+    ALERTS,
+    BATCH_LIMIT,
+    BODY_LIMIT,
+    ITEMS_LIMIT,
+    SCOPE,
+    several,
+    single,
+    told,
+)
 from incident_manager.api.parts import Parts
 from incident_manager.api.problems import problems
+from incident_manager.api.requests import require_media_type
 from incident_manager.flows import alerts
 from incident_manager.flows.idempotency import claim_of
 from incident_manager.flows.intake import previews
 from incident_manager.flows.intake.submissions import submit
 from incident_manager.flows.units import Units
 from incident_manager.rules.access import Policy
-from incident_manager.schemas.alerts import AlertAccepted, AlertIn, AlertOut, AlertPage, AlertPreview
+from incident_manager.schemas.alerts import AlertAccepted, AlertIn, AlertOut, AlertPage, AlertPreview, BatchAccepted
+from incident_manager.schemas.decoding import decode_items
 
 _ATTACHED: Final = {200: ResponseSpec(AlertAccepted, generate_examples=False, description="stored; opened no incident")}
 
@@ -47,6 +58,30 @@ class AlertController(Controller):
         claim = claim_of(SCOPE, idempotency_key, await request.body()) if idempotency_key else None
         [result] = await parts.intake.receive(single(parts, units.actor, data, claim))
         return Response(result.answer, status_code=201 if result.opened else 200)
+
+    @post(
+        "/batch",
+        status_code=200,
+        policy=Policy.INGEST,
+        items=AlertIn,
+        items_limit=ITEMS_LIMIT,
+        request_max_body_size=BATCH_LIMIT,
+        responses=problems(413, 415),
+        response_description="committed, but for the items that are Rejected",
+    )
+    async def submit_batch(
+        self,
+        request: Request[Any, Any, Any],
+        parts: NamedDependency[Parts],
+        units: NamedDependency[Units],
+        idempotency_key: IdempotencyHeader = None,
+    ) -> BatchAccepted:
+        """Take in many alerts at once: one result an item, in order. What is wrong with one does not hold up the others."""
+        require_media_type(request, ("application/json",))
+        body = await request.body()
+        items = decode_items(body, AlertIn, ITEMS_LIMIT)
+        parcel = several(parts, units.actor, items, idempotency_key, body)
+        return told(items, await parts.intake.receive(parcel) if parcel.submissions else ())
 
     @post(
         "/preview",

@@ -81,7 +81,7 @@ async def authorize(connection: Connection, handler: BaseRouteHandler) -> None:
     actor = msgspec.structs.replace(caller.actor, request_id=request_id(connection.scope))
     connection.scope["state"]["actor"] = actor
     if caller.use_is_due and caller.actor.id is not None:
-        await _record_use(Units(parts.database, parts.clock, actor), caller.actor.id)
+        await _record_use(parts, actor, caller.actor.id)
 
 
 def declare_policies(app: Litestar) -> None:
@@ -108,17 +108,17 @@ async def _caller(connection: Connection, parts: Parts) -> access.Caller:
     if scheme.lower() != "bearer" or not token_text:
         raise AuthenticationFailed("send a key: Authorization: Bearer im_...")
     token = access.read_token(token_text.strip())
-    key = await parts.database.read(lambda session: store.find_key(session, token.id), tenant_id=None)
+    key = await parts.database.look_up(lambda session: store.find_key(session, token.id))
     now = parts.clock.now()
     caller = access.check_key(key, token, parts.vault, now)
     parts.keyring.remember(connection.headers["authorization"].encode("latin-1"), caller, now)
     return caller
 
 
-async def _record_use(units: Units, key_id: UUID) -> None:
+async def _record_use(parts: Parts, actor: Actor, key_id: UUID) -> None:
     """Note the key's use. A database that cannot be written must not keep people from reading."""
     try:
-        await units.write(access.record_use, key_id)
+        await parts.database.in_time(Units(parts.database, parts.clock, actor).write(access.record_use, key_id))
     except Unavailable:
         logger.warning("use of a key not recorded", key_id=str(key_id))
 
@@ -139,7 +139,7 @@ async def _open_actor(connection: Connection, parts: Parts) -> Actor:
                 f"without keys this service answers to loopback names only; see the {name} header"
             )
     name = access.DEFAULT_TENANT
-    tenant = await parts.database.read(lambda session: store.find_tenant(session, name), tenant_id=None)
+    tenant = await parts.database.look_up(lambda session: store.find_tenant(session, name))
     if tenant is None:
         raise AuthorizationFailed("there is no tenant `default` to serve without keys")
     return Actor(tenant_id=tenant.id, kind=ActorKind.SYSTEM, name="anonymous", request_id=request_id(connection.scope))

@@ -139,7 +139,9 @@ class IntegrationController(Controller):
     ) -> DeliveryAccepted:
         """Take in what a monitor sends. The key in the address is enough; a result for each alert, all committed."""
         parts = parts_of(request)
-        door = deliveries.Door(parts.database, parts.clock, parts.vault, parts.intake, parts.settings.dedup)
+        door = deliveries.Door(
+            parts.database, parts.clock, parts.vault, parts.intake, parts.settings.dedup, parts.doors
+        )
         admitted = await door.admit(monitor, key, request_id(request.scope))
         require_media_type(request, admitted.monitor.content_types)
         delivery = Delivery(headers=dict(request.headers), body=await request.body())

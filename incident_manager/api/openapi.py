@@ -22,6 +22,10 @@ from incident_manager.rules.access import Policy
 
 Json = dict[str, Any]
 
+# Of a handler that reads the items of its body by itself: their type, and how many there may be.
+ITEMS: Final = "items"
+ITEMS_LIMIT: Final = "items_limit"
+
 _REFERENCE: Final = "#/components/schemas/{name}"
 _IMPOSSIBLE: Final = {Policy.PUBLIC: ("401", "403"), Policy.OWN_KEY: ("403",)}
 _REQUEST_ID: Final = {"description": "the caller's own X-Request-Id where it is safe to repeat", "required": True}
@@ -68,6 +72,11 @@ def _complete(operation: Json, handler: HTTPRouteHandler) -> None:
         schema = _schema(_not_none(data.annotation))
         required = not data.is_optional
         operation["requestBody"] = {"content": {"application/json": {"schema": schema}}, "required": required}
+    elif kind := handler.opt.get(ITEMS):
+        words = "an item that is of another form is Rejected in its result, and does not fail the others"
+        items = {"anyOf": [_schema(kind), {}], "description": words}
+        schema = {"type": "array", "items": items, "minItems": 1, "maxItems": handler.opt[ITEMS_LIMIT]}
+        operation["requestBody"] = {"content": {"application/json": {"schema": schema}}, "required": True}
     elif policy is Policy.OWN_KEY:
         taken = sorted({kind for monitor in MONITORS.values() for kind in monitor.content_types})
         operation["requestBody"] = {
@@ -119,6 +128,7 @@ def _kinds_of(handler: HTTPRouteHandler) -> Iterator[type]:
     for name, field in handler.parsed_fn_signature.parameters.items():
         if name == "data" or field.kwarg_definition is not None:
             yield from _named(field.annotation)
+    yield from _named(handler.opt.get(ITEMS))
     yield from _named(handler.parsed_return_field.annotation)
     for response in (handler.responses or {}).values():
         yield from _named(response.data_container)

@@ -8,6 +8,8 @@ from litestar.connection import ASGIConnection
 
 from incident_manager.clock import Clock
 from incident_manager.db import Database
+from incident_manager.flows.access import Caller
+from incident_manager.flows.deliveries import Admitted
 from incident_manager.flows.intake.receive import Intake
 from incident_manager.flows.keyring import Keyring
 from incident_manager.settings import Settings
@@ -28,7 +30,8 @@ class Parts:
     vault: Vault
     numbers: IncidentNumbers
     intake: Intake
-    keyring: Keyring
+    keyring: Keyring[Caller]
+    doors: Keyring[Admitted]
     telemetry: Telemetry
     started_at: datetime
     weaknesses: tuple[str, ...]

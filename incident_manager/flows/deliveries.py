@@ -1,10 +1,12 @@
 """What monitors send: find the integration by the key in the address, check, read, and take the alerts in."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
 from typing import Final
+
+import msgspec
 
 from incident_manager.clock import Clock
 from incident_manager.db import Database
@@ -13,6 +15,7 @@ from incident_manager.flows.idempotency import claim_of
 from incident_manager.flows.intake.line import Parcel
 from incident_manager.flows.intake.receive import Intake
 from incident_manager.flows.intake.submissions import Origin, Submission, submit
+from incident_manager.flows.keyring import Keyring
 from incident_manager.models.integrations import Integration
 from incident_manager.monitors import MONITORS
 from incident_manager.monitors.base import Delivery, Fitting, Monitor
@@ -21,6 +24,7 @@ from incident_manager.rules.severity import Severity
 from incident_manager.schemas.alerts import AlertAccepted, DeliveryAccepted
 from incident_manager.settings import DedupSettings
 from incident_manager.store import integrations as store
+from incident_manager.store.intake import Credential
 from incident_manager.vault import Vault
 
 PART: Final = 1_000
@@ -33,6 +37,12 @@ class Admitted:
     integration: Integration
     monitor: Monitor
     actor: Actor
+    address: bytes = field(repr=False)  # it holds the key
+    credential: Credential | None = None  # where intake still has to check it
+
+    @property
+    def expires_at(self) -> None:
+        """An integration is valid until somebody deletes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +54,24 @@ class Door:
     vault: Vault
     intake: Intake
     dedup: DedupSettings
+    known: Keyring[Admitted]
 
     async def admit(self, monitor: str, key: str, request_id: str) -> Admitted:
-        """Find the integration of an address.
+        """Find the integration of an address; one that was found lately is checked by intake's own transaction.
 
         Raises AuthenticationFailed for an unknown key, or one of another monitor.
         """
+        address = f"{monitor}/{key}".encode()
+        if known := self.known.find(address, self.clock.now()):
+            integration = known.integration
+            credential = Credential(integration.tenant_id, integration.id, integration.version)
+            actor = msgspec.structs.replace(known.actor, request_id=request_id)
+            return replace(known, actor=actor, credential=credential)
+        return await self._look_up(monitor, key, address, request_id)
+
+    async def _look_up(self, monitor: str, key: str, address: bytes, request_id: str) -> Admitted:
         digest = self.vault.digest(key)
-        found = await self.database.read(lambda session: store.find_by_digest(session, digest), tenant_id=None)
+        found = await self.database.look_up(lambda session: store.find_by_digest(session, digest))
         reader = MONITORS.get(monitor)
         if found is None or found.monitor != monitor or reader is None:  # the words do not tell which
             raise AuthenticationFailed("the key in the address is not valid")
@@ -62,7 +82,9 @@ class Door:
             id=found.id,
             request_id=request_id,
         )
-        return Admitted(found, reader, actor)
+        admitted = Admitted(found, reader, actor, address)
+        self.known.remember(address, admitted, self.clock.now())
+        return admitted
 
     async def deliver(
         self, admitted: Admitted, delivery: Delivery, idempotency_key: str | None = None
@@ -72,6 +94,17 @@ class Door:
         Raises AuthenticationFailed where a signature is due and does not hold, MalformedRequest or ValidationFailed for what
         cannot be read, and for another body under the same id.
         """
+        try:
+            return await self._deliver(admitted, delivery, idempotency_key)
+        except AuthenticationFailed:
+            if admitted.credential is None:
+                raise
+        self.known.forget(admitted.address)  # it was changed or deleted since it was found: look again
+        monitor, _, key = admitted.address.decode().partition("/")
+        again = await self.admit(monitor, key, admitted.actor.request_id or "")
+        return await self._deliver(again, delivery, idempotency_key)
+
+    async def _deliver(self, admitted: Admitted, delivery: Delivery, idempotency_key: str | None) -> DeliveryAccepted:
         integration, now = admitted.integration, self.clock.now()
         if integration.signing_secret:
             admitted.monitor.verify(delivery, self.vault.decrypt(integration.signing_secret), now)
@@ -116,6 +149,7 @@ class Door:
                 tenant_id=admitted.actor.tenant_id,
                 received_at=now,
                 integration_id=admitted.integration.id,
+                credential=admitted.credential,
             )
             answers += [result.answer for result in await self.intake.receive(parcel)]
             part = list(islice(submissions, PART))

@@ -49,7 +49,7 @@ async def plan(database: Database, now: datetime, *, keep: timedelta, ttl: timed
     Claims are looked at once a run and not once a batch, which would want an index for each claim that is made. What is found
     stays enough: a claim that is made later comes to name an old alert only through one that names it already.
     """
-    cutoff = now - max(keep, ttl + CLAIM_GRACE)
+    cutoff = now - max(keep, ttl + CLAIM_GRACE)  # or all that came in that hour would be named by claims of their own
     claimed: dict[UUID, set[UUID]] = {}
 
     async def read(session: Session) -> datetime | None:

@@ -12,6 +12,7 @@ from incident_manager.rules.severity import Severity
 from incident_manager.schemas.base import (
     DEDUP_KEY_LIMIT,
     NO_NUL,
+    FieldProblem,
     HttpUrl,
     Instant,
     Labels,
@@ -65,6 +66,26 @@ class AlertAccepted(Struct, kw_only=True, frozen=True):
     reason: Reason
     message: str
     occurrences: int
+
+
+class BatchResult(Struct, kw_only=True, frozen=True):
+    """What became of one item of a batch: as of an alert by itself, or `Rejected` with what is wrong with it."""
+
+    alert_id: UUID | None
+    incident_id: UUID | None
+    incident_number: int | None
+    status: SubmissionStatus
+    reason: str
+    message: str
+    occurrences: int
+    errors: list[FieldProblem] | None = None
+
+
+class BatchAccepted(Struct, kw_only=True, frozen=True):
+    """What became of a batch: one result an item, in its order; `accepted` of them were committed."""
+
+    accepted: int
+    results: list[BatchResult]
 
 
 class AlertPreview(Struct, kw_only=True, frozen=True):

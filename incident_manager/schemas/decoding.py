@@ -6,7 +6,7 @@ beyond 64 bits, NaN.
 
 The body is read twice: by json.loads, whose hooks see what msgspec passes over, and by msgspec into the struct. A 1 MiB body of
 the densest kind (`{},{},..`) held up all other requests for 86 ms that way; the bound on values makes that 25 ms at most, and
-what has fewer is as fast as it was (a usual alert: 0.03 ms).
+what has fewer is as fast as it was. A usual alert is looked at without json.loads (0.01 ms instead of 0.03).
 """
 
 import functools
@@ -25,6 +25,9 @@ VALUES_LIMIT: Final = 50_000
 _INTEGER_RANGE: Final = range(-(2**63), 2**64)
 _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _STEP: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_PLAIN_BYTES: Final = 8 * 1024
+_ODD: Final = re.compile(rb"[\x00-\x1f]")  # what may stand between values, but not in strings
+_NUMBER: Final = re.compile(rb"[0-9]")
 _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _PATH: Final = re.compile(r"^(?P<what>.*?)(?: - at `(?P<key>key` in `)?\$(?P<path>.*)`)?$", re.DOTALL)
 _FIELD: Final = re.compile(r"field `(?P<name>[^`]*)`")
@@ -46,6 +49,25 @@ def decode(body: bytes, to: type[T]) -> T:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         why = "it holds half of a surrogate pair" if _SURROGATE.search(body) else error
         raise MalformedRequest(f"the body is not JSON: {why}") from error
+    return decoded
+
+
+def decode_items(body: bytes, to: type[T], limit: int) -> list[T | FieldError]:
+    """Read a JSON array of 1 to `limit` items, each by itself: as `to`, or what is wrong with it.
+
+    Raises as `decode` does for what is no such array.
+    """
+    items = decode(body, list[msgspec.Raw])
+    if not 1 <= len(items) <= limit:
+        raise ValidationFailed.of("", f"expected an array of 1 to {limit:,} items, got {len(items):,}")
+    return [_item(item, to) for item in items]
+
+
+def _item(item: msgspec.Raw, to: type[T]) -> T | FieldError:
+    try:
+        decoded: T = _decoder(cast(Hashable, to)).decode(item)
+    except msgspec.ValidationError as error:
+        return field_error(str(error))
     return decoded
 
 
@@ -76,6 +98,8 @@ def _check_text(body: bytes) -> None:
         raise MalformedRequest(f"the body holds more than {VALUES_LIMIT:,} values")
     if _depth(structure) > DEPTH_LIMIT:
         raise MalformedRequest(f"the body is nested deeper than {DEPTH_LIMIT}")
+    if _is_plain(body, structure):
+        return
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -95,6 +119,26 @@ def _structure(body: bytes) -> bytes:
     if plain.count(b'"') > 4 * VALUES_LIMIT:  # a key and a value for each, two quotes around either
         raise MalformedRequest(f"the body holds more than {VALUES_LIMIT:,} values")
     return b"".join(plain.split(b'"')[::2])
+
+
+def _is_plain(body: bytes, structure: bytes) -> bool:
+    """Say whether a body is a small one, without numbers, in whose objects no key stands twice; False: look closer.
+
+    As most alerts are. As many colons outside of strings as there are keys after decoding: none was dropped.
+    """
+    if len(body) > _PLAIN_BYTES or _ODD.search(body) or _NUMBER.search(structure):
+        return False
+    try:
+        return _members(msgspec.json.decode(body)) == structure.count(b":")
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+
+
+def _members(value: Any) -> int:
+    """Return how many members all objects of a decoded body have."""
+    if isinstance(value, dict):
+        return len(value) + sum(_members(inner) for inner in value.values() if isinstance(inner, dict | list))
+    return sum(_members(inner) for inner in value) if isinstance(value, list) else 0
 
 
 def _depth(structure: bytes) -> int:

@@ -29,6 +29,7 @@ class Route(NamedTuple):
 
 ROUTES = [
     Route("POST", "/v1/alerts", Policy.INGEST, make.alert()),
+    Route("POST", "/v1/alerts/batch", Policy.INGEST, [make.alert()]),
     Route("POST", "/v1/alerts/preview", Policy.READ, make.alert()),
     Route("GET", "/v1/alerts", Policy.READ),
     Route("GET", "/v1/alerts/{alert_id}", Policy.READ),

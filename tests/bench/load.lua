@@ -17,9 +17,13 @@ local seconds = tonumber(os.getenv("BENCH_SECONDS"))
 local connections = tonumber(os.getenv("BENCH_CONNECTIONS"))
 local new_every = tonumber(os.getenv("BENCH_NEW_EVERY"))
 local first = tonumber(os.getenv("BENCH_FIRST"))
+local size = tonumber(os.getenv("BENCH_SIZE"))
+local opening, closing = os.getenv("BENCH_OPENING"), os.getenv("BENCH_CLOSING")
 local before, after = os.getenv("BENCH_BEFORE"), os.getenv("BENCH_AFTER")
-local head = "POST /v1/alerts HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nAuthorization: Bearer "
-  .. os.getenv("BENCH_KEY") .. "\r\nContent-Length: " .. (#before + 12 + #after) .. "\r\n\r\n" .. before
+local length = #opening + size * (#before + 12 + #after) + size - 1 + #closing
+local head = "POST " .. os.getenv("BENCH_PATH")
+  .. " HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nAuthorization: Bearer "
+  .. os.getenv("BENCH_KEY") .. "\r\nContent-Length: " .. length .. "\r\n\r\n" .. opening
 
 local sent, known, idle, ends = 0, 0, 0, nil
 local at = ffi.new("bench_time")
@@ -42,7 +46,7 @@ function delay()
   return NEVER
 end
 
-function request()
+local function alert()
   local number
   if known == 0 or sent % new_every == 0 then
     known = known + 1
@@ -51,7 +55,18 @@ function request()
     number = known - math.random(0, math.min(known, KNOWN) - 1)
   end
   sent = sent + 1
-  return head .. string.format("%012d", first + number) .. after
+  return before .. string.format("%012d", first + number) .. after
+end
+
+function request()
+  if size == 1 then
+    return head .. alert() .. closing
+  end
+  local alerts = {}
+  for place = 1, size do
+    alerts[place] = alert()
+  end
+  return head .. table.concat(alerts, ",") .. closing
 end
 
 function done(summary, latency, _)

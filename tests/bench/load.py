@@ -5,6 +5,7 @@ import os
 import subprocess
 from enum import IntEnum
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -24,6 +25,20 @@ class Mix(IntEnum):
     DISTINCT = 1
 
 
+class Shape(NamedTuple):
+    """What a request is: where it goes, how many alerts are in it, and what stands around them and around each one's number."""
+
+    path: str
+    around: tuple[str, str]
+    size: int = 1
+    opening: str = ""
+    closing: str = ""
+
+
+SINGLE = Shape("/v1/alerts", around_the_number())
+BATCH = Shape("/v1/alerts/batch", around_the_number(), 100, "[", "]")
+
+
 class Load(msgspec.Struct, frozen=True):
     """What wrk saw: answers, those that were no 2xx, connections that broke or waited too long, and times."""
 
@@ -33,22 +48,29 @@ class Load(msgspec.Struct, frozen=True):
     seconds: float
     p50_ms: float
     p99_ms: float
+    size: int = 1
 
     @property
     def rate(self) -> float:
-        """Answers a second."""
-        return self.requests / self.seconds
+        """Alerts a second."""
+        return self.requests * self.size / self.seconds
 
     @property
     def accepted(self) -> int:
-        """How many answers were 2xx; nothing answers 3xx."""
-        return self.requests - self.refused
+        """How many alerts were answered with 2xx; nothing answers 3xx."""
+        return (self.requests - self.refused) * self.size
 
 
-def load(wrk: str, url: str, *, connections: int, mix: Mix, seconds: float, key: str = "") -> Load:
+def load(
+    wrk: str, url: str, *, connections: int, mix: Mix, seconds: float, key: str = "", shape: Shape = SINGLE
+) -> Load:
     """Post alerts to a server; no other run's alerts are repeated."""
-    before, after = around_the_number()
+    before, after = shape.around
     settings = {
+        "PATH": shape.path,
+        "SIZE": str(shape.size),
+        "OPENING": shape.opening,
+        "CLOSING": shape.closing,
         "SECONDS": str(seconds),
         "CONNECTIONS": str(connections),
         "NEW_EVERY": str(int(mix)),
@@ -59,10 +81,11 @@ def load(wrk: str, url: str, *, connections: int, mix: Mix, seconds: float, key:
     }
     limit, patience = f"{int(seconds) + GRACE_SECONDS}s", f"{GRACE_SECONDS}s"  # by itself it takes 2 s for a loss
     said = subprocess.run(
-        [wrk, "-t1", f"-c{connections}", f"-d{limit}", "--timeout", patience, "-s", str(SCRIPT), f"{url}/v1/alerts"],
+        [wrk, "-t1", f"-c{connections}", f"-d{limit}", "--timeout", patience, "-s", str(SCRIPT), url],
         env={**os.environ, **{f"BENCH_{name}": value for name, value in settings.items()}},
         capture_output=True,
         text=True,
         check=True,
     )
-    return msgspec.json.decode(said.stdout.splitlines()[-1], type=Load)
+    saw = msgspec.json.decode(said.stdout.splitlines()[-1], type=Load)
+    return msgspec.structs.replace(saw, size=shape.size)

@@ -1,5 +1,8 @@
 """Alerts from the command line."""
 
+import json
+from pathlib import Path
+
 from tests.cli.conftest import CommandLine
 
 GIVEN = {
@@ -50,6 +53,15 @@ def test_a_refused_alert_names_its_field(run: CommandLine) -> None:
     refused = run("alert", "--source", "a", "--title", "")
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert refused.stderr.startswith("incident-manager: title: ")
+
+
+def test_a_file_of_alerts_is_sent_at_once_and_what_is_rejected_is_told(run: CommandLine, tmp_path: Path) -> None:
+    file = tmp_path / "alerts.json"
+    file.write_text(json.dumps([{"source": "a", "title": "sent", "dedup_key": "sent"}] * 2))
+    assert [one["occurrences"] for one in run.json("alerts", "send", str(file))["results"]] == [1, 2]
+    file.write_text('[{"source": "a", "title": "sent"}, {"source": "a"}]')
+    result = run("alerts", "send", "-", stdin=file.read_text())
+    assert (result.exit_code, "1 of the alerts were rejected" in result.stderr) == (1, True)
 
 
 def test_a_dry_run_says_what_would_be_and_does_nothing(run: CommandLine) -> None:

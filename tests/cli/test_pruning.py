@@ -15,8 +15,10 @@ import sqlalchemy as sa
 from click.testing import CliRunner, Result
 
 from cli.main import main
+from cli.pruning import prune as command
 from incident_manager.clock import ManualClock
 from incident_manager.db import Session
+from incident_manager.flows.pruning import BATCH
 from incident_manager.ids import first_id
 from incident_manager.models.alerts import Alert
 from incident_manager.settings import Settings
@@ -132,6 +134,11 @@ def test_a_time_too_short_for_repeated_deliveries_is_refused(filled: Settings) -
     assert titles(filled) == list("abcd")
 
 
+def test_a_batch_is_as_large_as_elsewhere_where_nothing_is_said() -> None:
+    [batch] = [option for option in command.params if option.name == "batch"]
+    assert batch.default == BATCH
+
+
 @pytest.mark.parametrize("arguments", [["--batch", "0"], ["--batch", "10001"], ["--alerts-days", "many"]])
 def test_wrong_usage_is_told_as_such(settings: Settings, arguments: list[str]) -> None:
     assert prune(settings, *arguments).exit_code == 2
@@ -150,9 +157,9 @@ def test_whoever_is_told_to_stop_ends_between_two_batches(settings: Settings, tm
     asyncio.run(receive(settings, OLD, [{"title": str(at)} for at in range(STOPPED)]))
     where = ["--database-url", settings.database_url, "--data-dir", settings.server.data_dir]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    command = [*COMMAND, "db", "prune", "--batch", "1", *where]
-    with subprocess.Popen(command, cwd=tmp_path, env=environment(), text=True, **pipes) as process:
-        until(lambda: len(titles(settings)) < STOPPED, "a batch")
+    running_it = [*COMMAND, "db", "prune", "--batch", "1", *where]
+    with subprocess.Popen(running_it, cwd=tmp_path, env=environment(), text=True, **pipes) as process:
+        until(lambda: len(titles(settings)) < STOPPED - 2, "three batches")
         process.send_signal(number)
         stdout, stderr = process.communicate(timeout=20)
     answer = msgspec.json.decode(stdout)

@@ -1,19 +1,15 @@
 """Hostile JSON against a live server: every body is refused, nobody else waits for it, and nothing of it stays in memory."""
 
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import httpx2
 
 from incident_manager.api.integrations import DELIVERY_LIMIT
 from incident_manager.errors import PayloadTooLarge
 from tests.bench.servers import Served, ours
-from tests.cli.processes import environment
 from tests.drill.invariants import Invariant, none_of
 from tests.drill.plan import Plan
+from tests.drill.poller import polled
 from tests.make import alert
 from tests.schemas.test_decoding import DENSE, MALFORMED, WITHIN
 
@@ -22,24 +18,6 @@ GAP_MILLISECONDS = 50.0  # beyond the poll's own while nothing else goes on
 GROWTH_MEBIBYTES = 20.0
 IDLE_SECONDS = 3
 BODIES = MALFORMED | DENSE | WITHIN
-
-
-class Poll:
-    """The longest gap between two signs of life, once it has ended."""
-
-    gap = 0.0
-
-
-@contextmanager
-def polled(url: str) -> Iterator[Poll]:
-    """Ask the server whether it is alive for as long as the block takes."""
-    command = [sys.executable, "-m", "tests.drill.poller", url]
-    poll = Poll()
-    with subprocess.Popen(
-        command, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        yield poll
-        poll.gap = float(process.communicate()[0])
 
 
 def run(plan: Plan) -> list[Invariant]:

@@ -5,10 +5,33 @@ makes it late.
 """
 
 import http.client
+import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import urlsplit
+
+from tests.cli.processes import environment
+
+
+class Poll:
+    """The longest gap between two signs of life, once it has ended."""
+
+    gap = 0.0
+
+
+@contextmanager
+def polled(url: str) -> Iterator[Poll]:
+    """Ask the server whether it is alive for as long as the block takes."""
+    command = [sys.executable, "-m", "tests.drill.poller", url]
+    poll = Poll()
+    with subprocess.Popen(
+        command, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        yield poll
+        poll.gap = float(process.communicate()[0])
 
 
 def longest_gap(url: str, ended: threading.Event) -> float:

@@ -26,6 +26,8 @@ BROKEN = {
     "a key names the incident of its fingerprint": """
         SELECT k.fingerprint FROM dedup_keys k LEFT JOIN incidents i ON i.tenant_id = k.tenant_id AND i.id = k.incident_id
         AND i.fingerprint = k.fingerprint AND i.occurrences = k.occurrences WHERE i.id IS NULL""",
+    "a number is one incident's": """
+        SELECT number, count(*) FROM incidents GROUP BY tenant_id, number HAVING count(*) > 1""",
     "a timeline has no gap": """
         SELECT i.number FROM incidents i WHERE i.timeline_length < 1 OR i.timeline_length <> (SELECT coalesce(max(t.seq), 0)
         FROM timeline t WHERE t.tenant_id = i.tenant_id AND t.incident_id = i.id) OR i.timeline_length <> (SELECT count(*)

@@ -106,12 +106,12 @@ async def test_an_alert_that_a_claim_names_stays_until_the_claim_has_expired_and
     assert await prune(world, keep=timedelta(days=1)) == 1
 
 
-async def test_alerts_are_kept_as_long_as_their_own_claims_whatever_is_wished(world: World) -> None:
+async def test_alerts_are_kept_as_long_as_claims_live_and_an_hour_whatever_is_wished(world: World) -> None:
     far_ahead(world)
-    await world.alert(external_id="x")
-    world.forward(hours=24)
+    await world.alert()
+    world.forward(hours=25)
     assert await prune(world, keep=timedelta(0)) == 0
-    world.forward(hours=2)
+    world.clock.forward(timedelta(microseconds=1))
     assert await prune(world, keep=timedelta(0)) == 1
 
 
@@ -230,6 +230,16 @@ async def test_a_split_of_an_alert_that_is_gone_finds_no_such_alert(world: World
     refused(await world.http.post("/v1/incidents/1/split", json=bodies[0]), 404, "NOT_FOUND")
     assert (await world.post("/v1/incidents/1/split", bodies[1]))["occurrences"] == 1
     assert (await world.incident(1))["occurrences"] == 1
+
+
+async def test_what_is_gone_keeps_no_repeats_back_where_a_split_moves_what_is_left(world: World) -> None:
+    far_ahead(world)
+    await world.alert(dedup_key="a")
+    world.forward(days=31)
+    young = await world.alert(dedup_key="a")
+    await prune(world)
+    new = await world.post("/v1/incidents/1/split", {"alert_ids": [young["alert_id"]]})
+    assert (await world.alert(dedup_key="a"))["incident_id"] == new["id"]
 
 
 async def test_a_preview_says_what_it_said(world: World) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -54,13 +54,26 @@ async def test_numbers_begin_at_one_and_ascend_without_gaps(database: Database, 
     assert taken == list(range(1, len(taken) + 1))
 
 
-async def test_a_block_is_taken_at_a_time(database: Database, tenant_id: UUID) -> None:
+async def test_a_block_is_taken_at_a_time(database: Database, tenant_id: UUID, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("incident_manager.store.numbers.QUICK", timedelta(0))
     numbers = IncidentNumbers(database)
     seen = []
     for size in (1, BLOCK - 1, 1, BLOCK * 3):
         await take(numbers, tenant_id, size)
         seen.append(await next_in_table(database))
     assert seen == [BLOCK + 1, BLOCK + 1, 2 * BLOCK + 1, 5 * BLOCK + 1]
+
+
+async def test_in_a_storm_each_block_is_twice_the_last_up_to_a_bound(
+    database: Database, tenant_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("incident_manager.store.numbers.QUICK", timedelta(days=1))
+    numbers, before, sizes = IncidentNumbers(database), 1, []
+    for _ in range(10):
+        await take(numbers, tenant_id, numbers._stocks[tenant_id].end - numbers._stocks[tenant_id].next_number + 1)
+        before, after = await next_in_table(database), before
+        sizes.append(before - after)
+    assert sizes == [64, 128, 256, 512, 1024, 2048, 2048, 2048, 2048, 2048]
 
 
 async def test_what_was_promised_and_not_used_goes_to_the_next(database: Database, tenant_id: UUID) -> None:

@@ -7,6 +7,7 @@ it, is refused at once: its sender is told when to come again, and nothing is ke
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -93,8 +94,8 @@ class Line:
         lane = hash(parcel.submissions[0].key) % len(self._lanes) if parcel.submissions else 0
         self._lanes[lane].append(parcel)
         self._mind(parcel)
-        if self._workers[lane] is None:
-            self._workers[lane] = asyncio.create_task(self._work(lane))
+        if self._workers[lane] is None:  # in a context of its own: what it logs is not of the request that came first
+            self._workers[lane] = asyncio.create_task(self._work(lane), context=Context())
         try:
             return await parcel.answer
         finally:

@@ -11,8 +11,10 @@ from loguru import logger
 from incident_manager.db import Database
 from incident_manager.flows.intake.line import Line, Parcel
 from incident_manager.flows.intake.results import Result
+from incident_manager.flows.intake.submissions import Submission
 from incident_manager.flows.intake.transaction import Transaction
 from incident_manager.rules.dedup import AlertStatus
+from incident_manager.schemas.alerts import AlertAccepted
 from incident_manager.settings import IntakeSettings
 from incident_manager.store.intake import IntakeStatements
 from incident_manager.store.numbers import IncidentNumbers, NumberPromise
@@ -75,17 +77,27 @@ class Intake:
             answers = [results[submission.row.id] for submission in parcel.submissions]
             parcel.reply(answers)
             for submission, result in zip(parcel.submissions, answers, strict=True):
-                self._tell(submission.row.id, result)
+                self._tell(submission, result)
 
-    def _tell(self, alert_id: UUID, result: Result) -> None:
+    def _tell(self, submission: Submission, result: Result) -> None:
         """Count an alert that is committed, and log it: what opened an incident, where all is logged every one."""
         answer = result.answer
-        if answer.alert_id != alert_id:  # delivered before: it got the first one's answer
+        if answer.alert_id != submission.row.id:  # delivered before: it got the first one's answer
             self._telemetry.alert(REPEATED, REPEATED)
             return
         self._telemetry.alert(result.verdict, answer.reason)
-        ids = {"alert_id": answer.alert_id, "incident_id": answer.incident_id, "number": answer.incident_number}
+        named = _named(submission, answer)
         if result.opened:
-            logger.info("incident opened", reason=answer.reason, **ids)
+            logger.info("incident opened", reason=answer.reason, **named)
         else:
-            logger.debug("alert taken in", outcome=result.verdict, reason=answer.reason, **ids)
+            logger.debug("alert taken in", outcome=result.verdict, reason=answer.reason, **named)
+
+
+def _named(submission: Submission, answer: AlertAccepted) -> dict[str, object]:
+    """Return the ids for a line of the log, with that of the request: its commit is shared by many."""
+    return {
+        "request_id": submission.actor.request_id,
+        "alert_id": answer.alert_id,
+        "incident_id": answer.incident_id,
+        "number": answer.incident_number,
+    }
