@@ -41,7 +41,7 @@ format: $(DEVELOPMENT) ## Format the code and mend what lint can mend by itself
 demo: $(DEVELOPMENT) ## Tell a story on a fresh database, in this terminal; ends by itself
 	@$(BIN)/python -m tests.demo
 
-bench: $(DEVELOPMENT) ## Measure this checkout beside its floors, for five minutes; BENCH="--only lists" measures less
+bench: $(DEVELOPMENT) ## Measure this checkout beside its floors, for ten minutes; BENCH="--only lists" measures less
 	@$(BIN)/python -m tests.bench $(BENCH)
 
 drill: $(DEVELOPMENT) ## Kill, stop, freeze, fill up, race and send what is hostile: what must hold, in a table; DRILL="--only kills --kills 9"

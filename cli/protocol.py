@@ -43,15 +43,31 @@ class _Part(Enum):
 
 
 class _Way:
-    """The transport as an answer sees it: to close it is the protocol's business."""
+    """The transport as an answer sees it: to close it is the protocol's business.
+
+    What is written in one turn of the loop is sent at once: uvicorn writes a head and a body, and two calls cost twice.
+    """
 
     def __init__(self, protocol: "Protocol") -> None:
         self._protocol: Final = protocol
+        self._held: Final[list[bytes]] = []
 
     def write(self, data: bytes) -> None:
-        """Send; nothing where the connection has ended, which uvicorn tells the newest of its requests only."""
-        if not self._protocol.is_ending():
-            self._protocol.transport.write(data)
+        """Send soon; nothing where the connection has ended, which uvicorn tells the newest of its requests only."""
+        if self._protocol.is_ending():
+            return
+        if not self._held:
+            self._protocol.loop.call_soon(self.flush)
+        self._held.append(data)
+
+    def flush(self) -> None:
+        """Send what is held, and expect it to be taken."""
+        if self._held:
+            data = b"".join(self._held)
+            self._held.clear()
+            if not self._protocol.is_ending():
+                self._protocol.transport.write(data)
+                self._protocol.expect_to_be_read()
 
     def is_closing(self) -> bool:
         """Say whether anything more can be answered."""
@@ -158,7 +174,6 @@ class Protocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Go on to the next request, or to what could not be read of it."""
         self._unanswered -= 1
-        self._expect_to_be_read()
         if self._lingers:
             return
         super().on_response_complete()
@@ -168,12 +183,12 @@ class Protocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """Wait for the client to take what is written, but not for ever."""
         super().pause_writing()
-        self._expect_to_be_read()
+        self.expect_to_be_read()
 
     def resume_writing(self) -> None:
         """Write on: it reads."""
         super().resume_writing()
-        self._expect_to_be_read()
+        self.expect_to_be_read()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's signature; its words are its own
         """Answer what cannot be read as HTTP, and close the connection."""
@@ -188,6 +203,7 @@ class Protocol(HttpToolsProtocol):
 
         A connection that is closed over unread bytes is reset (RFC 9112, 9.6), and the answer may be lost with it.
         """
+        self._way.flush()
         if self._part is _Part.NOTHING or self.is_ending():
             self.transport.close()
             return
@@ -243,11 +259,13 @@ class Protocol(HttpToolsProtocol):
             f"x-request-id: {new_id()}",
             "connection: close",
         )
+        self._way.flush()
         self.transport.write("\r\n".join([*head, "", ""]).encode() + body)
         self._part = _Part.HEAD
         self.end()
 
-    def _expect_to_be_read(self) -> None:
+    def expect_to_be_read(self) -> None:
+        """Cut the connection of a client that does not take what is written."""
         self._expect_nothing()
         if self.transport.get_write_buffer_size():
             self._taking = self.loop.call_later(self._seconds, self._not_taken)

@@ -32,6 +32,12 @@ from incident_manager.telemetry import Telemetry
 
 T = TypeVar("T")
 
+# Every prebuilt statement finds its few rows by their keys. Planned once, while the tables are small or not yet analyzed, it
+# must not come to read them whole for as long as the plan is kept.
+PLANNING: Final = {
+    "plan_cache_mode": "force_generic_plan",
+    **dict.fromkeys(("enable_seqscan", "enable_hashjoin", "enable_mergejoin"), "off"),
+}
 CHECKPOINT_EVERY: Final = 0.5  # seconds, while there are commits
 
 
@@ -124,7 +130,7 @@ class PostgresqlWriters:
     """Connections that are opened as they are needed at once, and kept."""
 
     def __init__(self, url: str, settings: DatabaseSettings, telemetry: Telemetry) -> None:
-        self._connect: Final = postgresql_connector(url, settings)
+        self._connect: Final = postgresql_connector(url, settings, **PLANNING)
         self._telemetry: Final = telemetry
         self._idle: Final[list[asyncpg.Connection]] = []
 

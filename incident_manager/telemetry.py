@@ -7,7 +7,7 @@ process counts for itself: where several share a port, each scrape meets one of 
 import asyncio
 import functools
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -108,15 +108,13 @@ class Telemetry:
         """Count a request that was refused."""
         self._rejections.labels(code).inc()
 
-    def alert(self, outcome: str, reason: str) -> None:
-        """Count an alert that was committed."""
-        self._alert_kinds(outcome, reason)()
-        if outcome in self._firing:
-            self._firing[outcome] += 1
-
-    def batch(self, alerts: int) -> None:
-        """Count a commit of intake by how many alerts shared it."""
-        self._batches.observe(alerts)
+    def batch(self, alerts: Mapping[tuple[str, str], int]) -> None:
+        """Count a commit of intake: how many alerts shared it, by what was done with them and why."""
+        self._batches.observe(sum(alerts.values()))
+        for (outcome, reason), number in alerts.items():
+            self._alert_kinds(outcome, reason)(number)
+            if outcome in self._firing:
+                self._firing[outcome] += number
 
     def line(self, look: Callable[[], int]) -> None:
         """Show how many alerts wait whenever somebody asks."""

@@ -33,7 +33,7 @@ def labels_of(telemetry: Telemetry, label: str) -> set[str]:
 
 def test_two_applications_share_nothing() -> None:
     one, other = Telemetry(), Telemetry()
-    one.alert("opened", "first_seen")
+    one.batch({("opened", "first_seen"): 1})
     assert value(other, "alerts_total", {"outcome": "opened", "reason": "first_seen"}) is None
 
 
@@ -62,7 +62,7 @@ def test_every_metric_says_what_it_is_and_none_says_when_it_was_made(telemetry: 
 )
 def test_the_ratio_is_of_what_attached_to_what_fired(telemetry: Telemetry, outcomes: list[str], ratio: float) -> None:
     for outcome in outcomes:
-        telemetry.alert(outcome, "any")
+        telemetry.batch({(outcome, "any"): 1})
     assert value(telemetry, "dedup_ratio") == ratio
 
 

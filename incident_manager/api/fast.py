@@ -21,7 +21,7 @@ from incident_manager.flows.idempotency import claim_of
 from incident_manager.flows.intake.results import Result
 from incident_manager.rules.access import Policy, may
 from incident_manager.schemas.alerts import AlertIn
-from incident_manager.schemas.decoding import decode
+from incident_manager.schemas.decoding import decode_quickly
 
 _ENCODER: Final = msgspec.json.Encoder()
 _TYPES: Final = frozenset({b"application/json", b"application/json; charset=utf-8"})
@@ -94,7 +94,9 @@ class _Read:
                 self._first = cast("HTTPReceiveMessage", await self._receive())
         except TimeoutError:
             return b""
-        return b"" if self._first["type"] != "http.request" or self._first["more_body"] else self._first["body"]
+        if self._first["type"] != "http.request" or self._first.get("more_body"):
+            return b""
+        return self._first.get("body", b"")  # either may be left out
 
     async def __call__(self) -> Any:
         """Receive, as ASGI has it."""
@@ -106,28 +108,23 @@ def _read_head(scope: Scope) -> _Head | None:
     """Return what of the head counts, or None where the request is not plainly one for this way."""
     if scope["path"] != ALERTS or scope["query_string"] or scope.get("method") != "POST":
         return None
-    authorization, key, kind, length = b"", None, b"", b""
-    for name, value in scope["headers"]:
-        if name == b"authorization":
-            authorization = value
-        elif name == b"content-type":
-            kind = value.lower()
-        elif name == b"content-length":
-            length = value
-        elif name == b"idempotency-key":
-            key = value.decode("latin-1")
-        elif name in _LEFT:
-            return None
+    headers = list(scope["headers"])
+    given = dict(headers)
+    # what is given twice goes to the framework, which knows which of them counts
+    if len(given) < len(headers) or not _LEFT.isdisjoint(given):
+        return None
+    length, key = given.get(b"content-length", b""), given.get(b"idempotency-key")
     sized = length.isdigit() and 0 < int(length[:10]) <= BODY_LIMIT
+    kind = given.get(b"content-type", b"").lower()
     if kind not in _TYPES or not sized or (key is not None and not 0 < len(key) <= KEY_LIMIT):
         return None
-    return _Head(authorization, key)
+    return _Head(given.get(b"authorization", b""), key.decode("latin-1") if key else None)
 
 
 def _decode(body: bytes) -> AlertIn | None:
     """Return the alert that a body is, None where it is none: in full, the application says why."""
     try:
-        return decode(body, AlertIn)
+        return decode_quickly(body, AlertIn)
     except RequestError:
         return None
 

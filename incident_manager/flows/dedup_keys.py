@@ -21,11 +21,6 @@ def new_row(tenant_id: UUID, mark: str, report: Report, opens_id: UUID) -> KeyRo
     return advance(KeyRow(tenant_id=tenant_id, fingerprint=mark), report, verdict, opens_id)
 
 
-def row_of(key: KeyRow) -> KeyRow:
-    """Return the bare row of a key that was read with more."""
-    return KeyRow(**{name: getattr(key, name) for name in KeyRow.__struct_fields__})
-
-
 def known_state(key: DedupKey, opens_id: UUID) -> KeyState:
     """Return what was known of a locked key before this transaction: nothing where `new_row` has just made it."""
     if key.incident_id == opens_id:

@@ -16,13 +16,16 @@ from incident_manager.rules.severity import Severity
 
 
 class Alert(Record, Base):
-    """An alert as it was received, with what was decided and why. It may move to another incident, else it never changes."""
+    """An alert as it was received, with what was decided and why. It may move to another incident, else it never changes.
+
+    An incident's alerts are a chain, not an index, which would cost the intake more than all the rest of its row: each names
+    the one before it, the incident its newest. A chain ends where a row is pruned.
+    """
 
     __tablename__ = "alerts"
     __table_args__ = (
         same_tenant("incident_id", "incidents"),
         same_tenant("integration_id", "integrations"),
-        sa.Index("ix_alerts_incident", "tenant_id", "incident_id", "id"),
     )
 
     source: Mapped[str]
@@ -42,6 +45,7 @@ class Alert(Record, Base):
     received_at: Mapped[datetime]
     fingerprint: Mapped[str]
     incident_id: Mapped[UUID | None]
+    previous_id: Mapped[UUID | None]  # the alert before it of the same incident
     answered_incident_id: Mapped[UUID | None]  # what its sender was told, where a merge or a split moved it since
     integration_id: Mapped[UUID | None]
     outcome: Mapped[Verdict] = mapped_column(closed_set(Verdict, "outcome"))

@@ -19,7 +19,7 @@ IS_ACTIVE = sa.text(f"state NOT IN ({', '.join(f'{state.value!r}' for state in I
 
 
 class Incident(Record, Base):
-    """A problem that somebody may have to work on. `occurrences` and `last_seen_at` stand in no index: repeats move them."""
+    """A problem that somebody may have to work on. What repeats move (`occurrences`, `last_...`) stands in no index."""
 
     __tablename__ = "incidents"
     __table_args__ = (
@@ -28,6 +28,9 @@ class Incident(Record, Base):
         sa.UniqueConstraint("tenant_id", "number"),
         sa.Index("ix_incidents_created", "tenant_id", "created_at", "id"),
         sa.Index("ix_incidents_updated", "tenant_id", "updated_at", "id"),
+        sa.Index("ix_incidents_source", "tenant_id", "source", "created_at", "id"),
+        sa.Index("ix_incidents_type", "tenant_id", "incident_type", "created_at", "id"),
+        sa.Index("ix_incidents_service", "tenant_id", "service", "created_at", "id"),
         sa.Index("ix_incidents_severity", "tenant_id", "severity", "id"),
         sa.Index(
             "ix_incidents_active",
@@ -85,6 +88,7 @@ class Incident(Record, Base):
     related_incidents: Mapped[list[str]]  # ids; each of them names this one too
     holds_several: Mapped[bool]  # fingerprints: by a merge; ends by itself only when none of them fires
     timeline_length: Mapped[int]
+    last_alert_id: Mapped[UUID | None]  # its newest, from which its alerts are walked
 
 
 class TimelineEntry(TenantOwned, Base):

@@ -1,17 +1,16 @@
 """Alerts, and the deduplication keys that are locked while alerts are decided."""
 
 from collections.abc import Collection, Sequence
-from typing import Any, cast
 from uuid import UUID
 
 import msgspec
-import sqlalchemy as sa
 from sqlalchemy import select, update
 
 from incident_manager.db import Session
 from incident_manager.errors import NotFound
 from incident_manager.models.alerts import Alert, DedupKey
 from incident_manager.models.incidents import Incident
+from incident_manager.store import alert_chain
 from incident_manager.store.incidents import refer
 from incident_manager.store.rows import KeyRow
 from incident_manager.store.upsert import insert_for
@@ -55,26 +54,9 @@ async def rename_keys(session: Session, incident_id: UUID, into: UUID) -> None:
     await session.execute(moved, execution_options={"synchronize_session": False})
 
 
-async def move_alerts(session: Session, incident_id: UUID, into: UUID, only: Collection[UUID] | None = None) -> int:
-    """Move an incident's alerts, or only some of them, to another one, and return how many; what each answered is kept."""
-    moved = update(Alert).where(Alert.incident_id == incident_id)
-    if only is not None:
-        moved = moved.where(Alert.id.in_(only))
-    answered = sa.func.coalesce(Alert.answered_incident_id, Alert.incident_id)
-    moved = moved.values(incident_id=into, answered_incident_id=answered)
-    result = await session.execute(moved, execution_options={"synchronize_session": False})
-    return cast("sa.CursorResult[Any]", result).rowcount
-
-
 async def list_by_id(session: Session, alert_ids: Collection[UUID]) -> Sequence[Alert]:
     """Return these alerts, as far as they exist, oldest first."""
     return (await session.scalars(select(Alert).where(Alert.id.in_(alert_ids)).order_by(Alert.id))).all()
-
-
-async def list_fingerprints(session: Session, incident_id: UUID, among: Collection[str]) -> Sequence[str]:
-    """Return which of these fingerprints an incident has alerts of."""
-    query = select(Alert.fingerprint).where(Alert.incident_id == incident_id, Alert.fingerprint.in_(among))
-    return (await session.scalars(query.distinct())).all()
 
 
 async def find_key(session: Session, fingerprint: str) -> DedupKey | None:
@@ -97,9 +79,9 @@ async def list_alerts(
     session: Session, *, incident_id: UUID | None, before: UUID | None, limit: int
 ) -> Sequence[Alert]:
     """Return up to `limit` alerts, newest first, from the one before `before`; of one incident where one is named."""
-    query = select(Alert).order_by(Alert.id.desc()).limit(limit)
     if incident_id is not None:
-        query = query.where(Alert.incident_id == incident_id)
+        return await alert_chain.list_page(session, incident_id, before=before, limit=limit)
+    query = select(Alert).order_by(Alert.id.desc()).limit(limit)
     if before is not None:
         query = query.where(Alert.id < before)
     return (await session.scalars(query)).all()

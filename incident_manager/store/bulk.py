@@ -40,7 +40,8 @@ class Bulk:
         columns = [_column(table, name) for name in names]
         if self._on_sqlite:
             read = ", ".join(f"{_from_json(column)} AS {column.name}" for column in columns)
-            return f"(SELECT {read} FROM json_each(?{place})) AS g"
+            # Read as a sub-select of its own: json_each writes a row's text anew whenever one of its members is asked for.
+            return f"(SELECT {read} FROM (SELECT value FROM json_each(?{place}) LIMIT -1)) AS g"
         read = ", ".join(f"{column.name} {column.type.compile(dialect=_POSTGRESQL)}" for column in columns)
         return f"json_to_recordset(${place}::text::json) AS g({read})"
 

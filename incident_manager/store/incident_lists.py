@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -11,8 +11,7 @@ from sqlalchemy import select
 from incident_manager.db import Session
 from incident_manager.models.incidents import IS_ACTIVE, Incident
 from incident_manager.schemas.incidents import IncidentFilter, IncidentSort
-from incident_manager.store.incident_search import has_words
-from incident_manager.store.json_filters import has_item, has_pair
+from incident_manager.store import incident_search
 from incident_manager.store.paging import Position
 
 COUNT_LIMIT: Final = 10_000
@@ -26,33 +25,75 @@ _READ_VALUE: Final[dict[str, Callable[[str], Any]]] = {
 }
 
 
-async def count(session: Session, wanted: IncidentFilter) -> int:
-    """Return how many match, COUNT_LIMIT + 1 where there are more than COUNT_LIMIT."""
-    some = select(Incident.id).where(*_conditions(session, wanted)).limit(COUNT_LIMIT + 1).subquery()
-    return await session.scalar(select(sa.func.count()).select_from(some)) or 0
+class Place(NamedTuple):
+    """Where a page begins, and how many rows it holds: after a row, or at the `offset`-th (costs its rows: for small ones)."""
+
+    limit: int
+    offset: int = 0
+    after: Position | None = None
 
 
-async def list_page(
-    session: Session,
-    wanted: IncidentFilter,
-    *,
-    sort: IncidentSort,
-    limit: int,
-    offset: int = 0,
-    after: Position | None = None,
-) -> Sequence[Incident]:
-    """Return up to `limit` incidents from the one after `after`, or from the `offset`-th (costs its rows: for small ones)."""
-    name, descending = sort.lstrip("-"), sort.startswith("-")
-    column = getattr(Incident, name)
-    query = select(Incident).where(*_conditions(session, wanted)).limit(limit)
-    query = query.order_by(*((column.desc(), Incident.id.desc()) if descending else (column, Incident.id)))
-    if after is not None:
-        here = sa.tuple_(column, Incident.id)
-        last = sa.tuple_(sa.literal(_READ_VALUE[name](after.value), column.type), sa.literal(UUID(after.id), sa.Uuid()))
-        query = query.where(here < last if descending else here > last)
-    elif offset:
-        query = query.offset(offset)
-    return (await session.scalars(query)).all()
+class Found(NamedTuple):
+    """A page, and how many match on all pages together: COUNT_LIMIT + 1 where there are more than COUNT_LIMIT."""
+
+    incidents: Sequence[Incident]
+    total: int
+
+
+async def find_page(session: Session, wanted: IncidentFilter, *, sort: IncidentSort, place: Place) -> Found:
+    """Return a page of the incidents that match.
+
+    1. What stands in an inverted index is gathered, as far as the count goes: where that is all, the page is cut from it.
+    2. Of more than that a page is soon met along the order of the list, and no database would know that by itself.
+    """
+    column = getattr(Incident, sort.lstrip("-"))
+    if incident_search.searches(wanted):
+        total, ids = await _gather(session, wanted, column, sort, place)
+        if total <= COUNT_LIMIT:
+            return Found(await _read(session, ids, sort), total)
+    else:
+        some = select(Incident.id).where(*_conditions(wanted)).limit(COUNT_LIMIT + 1).subquery()
+        total = await session.scalar(select(sa.func.count()).select_from(some)) or 0
+    met = select(Incident.id).where(*_conditions(wanted), *incident_search.met(session, wanted))
+    return Found(await _read(session, _cut(met, column, Incident.id, sort, place), sort), total)
+
+
+async def _gather(
+    session: Session, wanted: IncidentFilter, column: Any, sort: IncidentSort, place: Place
+) -> tuple[int, list[UUID]]:
+    """Return how many of what is searched for are gathered, and the ids of a page of them."""
+    conditions = (*_conditions(wanted), *incident_search.gathered(session, wanted))
+    gathered = select(Incident.id, column).where(*conditions).limit(COUNT_LIMIT + 1).cte("found")
+    gathered = gathered.prefix_with("MATERIALIZED")
+    counted = select(sa.func.count().label("total")).select_from(gathered).subquery()
+    page = _cut(select(gathered.c.id), gathered.c[column.key], gathered.c.id, sort, place).subquery()
+    rows = (await session.execute(select(counted.c.total, page.c.id).outerjoin_from(counted, page, sa.true()))).all()
+    return rows[0].total, [row.id for row in rows if row.id is not None]
+
+
+async def _read(session: Session, ids: Any, sort: IncidentSort) -> Sequence[Incident]:
+    """Return whole incidents: they are wide, and a page's few are read once it is known which.
+
+    They are put in order here: asked to, SQLite may take that for a reason to walk along all of them.
+    """
+    name = sort.lstrip("-")
+    found = (await session.scalars(select(Incident).where(Incident.id.in_(ids)))).all()
+    return sorted(found, key=lambda one: (getattr(one, name), one.id), reverse=sort.startswith("-"))
+
+
+def _cut(query: sa.Select[Any], column: Any, id_: Any, sort: IncidentSort, place: Place) -> sa.Select[Any]:
+    """Return the part of a query's rows that is on a page."""
+    query = query.order_by(*_order(column, id_, sort)).limit(place.limit)
+    if place.after is None:
+        return query.offset(place.offset) if place.offset else query
+    value = _READ_VALUE[sort.lstrip("-")](place.after.value)
+    last = sa.tuple_(sa.literal(value, column.type), sa.literal(UUID(place.after.id), sa.Uuid()))
+    here = sa.tuple_(column, id_)
+    return query.where(here < last if sort.startswith("-") else here > last)
+
+
+def _order(column: Any, id_: Any, sort: IncidentSort) -> Sequence[Any]:
+    return (column.desc(), id_.desc()) if sort.startswith("-") else (column, id_)
 
 
 def position(incident: Incident, sort: IncidentSort) -> Position:
@@ -61,33 +102,21 @@ def position(incident: Incident, sort: IncidentSort) -> Position:
     return Position(value.isoformat() if isinstance(value, datetime) else str(value), str(incident.id))
 
 
-def _conditions(session: Session, wanted: IncidentFilter) -> list[sa.ColumnElement[bool] | sa.TextClause]:
+def _conditions(wanted: IncidentFilter) -> list[sa.ColumnElement[bool] | sa.TextClause]:
+    """Return the conditions on columns; what stands in an inverted index is in store/incident_search.py."""
     found: list[sa.ColumnElement[bool] | sa.TextClause] = []
-    if wanted.active_only:
-        found.append(IS_ACTIVE)
+    if active := incident_search.wants_active(wanted):
+        found.append(IS_ACTIVE)  # said of active states, too: the index of active ones then serves them
     for column, values in (
         (Incident.state, wanted.states),
         (Incident.severity, wanted.severities),
         (Incident.source, wanted.sources),
         (Incident.incident_type, wanted.types),
     ):
-        if values:
-            found.append(column.in_(values))
+        if values:  # IS TRUE keeps SQLite from taking that column's index where the one of active ones is far smaller
+            found.append(column.in_(values).is_(True) if active else column.in_(values))
     if wanted.since is not None:
         found.append(Incident.created_at >= wanted.since)
     if wanted.until is not None:
         found.append(Incident.created_at < wanted.until)
-    return found + _json_conditions(session, wanted) + has_words(session, wanted.words)
-
-
-def _json_conditions(session: Session, wanted: IncidentFilter) -> list[sa.ColumnElement[bool] | sa.TextClause]:
-    found: list[sa.ColumnElement[bool] | sa.TextClause] = []
-    if wanted.assignees:
-        found.append(sa.or_(*(has_item(session, Incident.assignees, name) for name in wanted.assignees)))
-    if wanted.services:
-        affected = (has_item(session, Incident.affected_resources, name) for name in wanted.services)
-        found.append(sa.or_(Incident.service.in_(wanted.services), *affected))
-    by_key: dict[str, list[sa.ColumnElement[bool]]] = {}
-    for key, value in wanted.labels:
-        by_key.setdefault(key, []).append(has_pair(session, Incident.labels, key, value))
-    return found + [sa.or_(*pairs) for pairs in by_key.values()]
+    return found

@@ -46,16 +46,14 @@ class Credential(msgspec.Struct, frozen=True):
     version: int
 
 
-class LockedKey(KeyRow, frozen=True, kw_only=True):
-    """A locked key with the incident that it names, None where there is none or it was opened only just now."""
-
-    held: HeldIncident | None
-
-
 class Locked(msgspec.Struct, frozen=True):
-    """What is known of the fingerprints of a batch, and which of its senders' credentials are valid."""
+    """What is known of the fingerprints of a batch, and which of its senders' credentials are valid.
 
-    keys: list[LockedKey]
+    `incidents` are those that the keys name, but for one that was opened only just now, while its key was waited for.
+    """
+
+    keys: list[KeyRow]
+    incidents: list[HeldIncident]
     credentials: list[Credential]
 
 
@@ -148,7 +146,7 @@ class IntakeStatements:
         """
         return Statement("intake.lock", self._lock, (self._bulk.encode(keys), self._bulk.encode(credentials)))
 
-    def lock_incidents(self, keys: Sequence[LockedKey]) -> Statement:
+    def lock_incidents(self, keys: Sequence[KeyRow]) -> Statement:
         """Lock the incidents that keys name; answers `HeldIncident`s. For those that were not there yet for `lock`."""
         return Statement("intake.lock_incidents", self._lock_incidents, (self._bulk.encode(keys),))
 
@@ -232,33 +230,34 @@ class IntakeStatements:
         return [claimed, f"SELECT {answer} FROM {given} JOIN idempotency_keys c ON {_same(_CLAIM, 'c')}"]
 
     def _lock_on_postgresql(self) -> str:
-        bulk = self._bulk
-        inserted = bulk.insert(DedupKey, _KEYS, order="g.tenant_id, g.fingerprint")
+        inserted = self._bulk.insert(DedupKey, _KEYS, order="g.tenant_id, g.fingerprint")
         return f"""
-            WITH k AS (
+            WITH known AS (
                 {inserted} ON CONFLICT (tenant_id, fingerprint) DO UPDATE SET open = dedup_keys.open
                 RETURNING {", ".join(f"dedup_keys.{name}" for name in _KEYS)}
-            ), i AS (
+            ), held AS (
                 SELECT {", ".join(f"i.{name}" for name in _HELD)} FROM incidents i
-                WHERE (i.tenant_id, i.id) IN (SELECT k.tenant_id, k.incident_id FROM k) ORDER BY i.id FOR UPDATE OF i
+                WHERE (i.tenant_id, i.id) IN (SELECT tenant_id, incident_id FROM known) ORDER BY i.id FOR UPDATE OF i
             )
-            SELECT json_build_object('keys', (
-                SELECT {bulk.gathered(self._key_shown())}::json FROM k LEFT JOIN i ON {_named("k", "i")}
-            ), 'credentials', ({self._valid()})::json)::text"""
+            SELECT json_build_object({self._locked_members("{}::json")})::text"""
 
     def _lock_on_sqlite(self) -> str:
         given = self._bulk.given(DedupKey, _KEY)
         return f"""
-            SELECT json_object('keys', json((
-                SELECT {self._bulk.gathered(self._key_shown())} FROM {given}
-                JOIN dedup_keys k ON {_same(_KEY, "k")} LEFT JOIN incidents i ON {_named("k", "i")}
-            )), 'credentials', json(({self._valid()})))"""
+            WITH known AS MATERIALIZED (SELECT k.* FROM {given} JOIN dedup_keys k ON {_same(_KEY, "k")}),
+            held AS (
+                SELECT i.* FROM incidents i WHERE (i.tenant_id, i.id) IN (SELECT tenant_id, incident_id FROM known)
+            )
+            SELECT json_object({self._locked_members("json({})")})"""
 
-    def _key_shown(self) -> str:
-        """Return a key as the object that `LockedKey` is read from."""
-        key, held = self._bulk.shown(DedupKey, _KEYS, "k"), self._bulk.shown(Incident, _HELD, "i")
-        made = f"json({held})" if self.on_sqlite else held
-        return f"{key[:-1]}, 'held', CASE WHEN i.id IS NULL THEN NULL ELSE {made} END)"
+    def _locked_members(self, made: str) -> str:
+        """Return the members of `Locked`; `made` makes JSON of a sub-select's text."""
+        members = {
+            "keys": f"(SELECT {self._bulk.gathered(self._bulk.shown(DedupKey, _KEYS, 'known'))} FROM known)",
+            "incidents": f"(SELECT {self._bulk.gathered(self._bulk.shown(Incident, _HELD, 'held'))} FROM held)",
+            "credentials": f"({self._valid()})",
+        }
+        return ", ".join(f"'{name}', {made.format(value)}" for name, value in members.items())
 
     def _valid(self) -> str:
         """Return the reading of those of the given credentials that are valid, as they are now."""

@@ -17,7 +17,7 @@ from incident_manager.rules.severity import Severity
 
 
 class AlertRow(msgspec.Struct, kw_only=True):
-    """An alert as it came; the last five fields are what was decided about it."""
+    """An alert as it came; the last six fields are what was decided about it."""
 
     tenant_id: UUID
     id: UUID
@@ -39,6 +39,7 @@ class AlertRow(msgspec.Struct, kw_only=True):
     fingerprint: str
     integration_id: UUID | None
     incident_id: UUID | None = None
+    previous_id: UUID | None = None
     outcome: Verdict = Verdict.NOTHING
     reason: Reason = Reason.NOTHING_OPEN
     occurrence: int = 0
@@ -72,6 +73,7 @@ class HeldIncident(msgspec.Struct, kw_only=True):
     merged_into_id: UUID | None = None
     holds_several: bool = False
     timeline_length: int = 0
+    last_alert_id: UUID | None = None
 
 
 class NewIncident(HeldIncident, kw_only=True):
@@ -97,6 +99,7 @@ class CountedIncident(msgspec.Struct, kw_only=True):
     occurrences: int
     last_seen_at: datetime
     timeline_length: int
+    last_alert_id: UUID | None
 
 
 class EntryRow(msgspec.Struct, kw_only=True):

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -20,6 +21,7 @@ async def cut_off(settings: Settings) -> AsyncIterator[World]:
             await world.alert()
             for engine in (world.parts.database.engine, world.parts.database._readers):
                 await engine.dispose()
+            await _close(world.parts.database._direct)
             _replace_by_a_folder(Path(settings.database_url.removeprefix("sqlite:///")))
             yield world
         return
@@ -67,6 +69,12 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     while data := await reader.read(65_536):
         writer.write(data)
     writer.close()
+
+
+async def _close(direct: Any) -> None:
+    """Close intake's connection, to be opened anew by whoever needs it."""
+    await asyncio.get_running_loop().run_in_executor(direct._thread, direct._connection.close)
+    direct._connection = None
 
 
 def _replace_by_a_folder(file: Path) -> None:

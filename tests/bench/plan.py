@@ -14,3 +14,4 @@ class Plan(NamedTuple):
     folder: Path
     engines: tuple[Engine, ...]
     wrk: str | None  # None where there is none
+    incidents: int = 100_000  # in the large store, and ten times as many alerts

@@ -18,7 +18,7 @@ from tests.cli.database import rows
 
 HANDLER, FAST, RAW = "no-op handler", "no-op on the fast path", "raw ASGI"
 FLOORS = {HANDLER: "handler", FAST: "fast path", RAW: "raw ASGI"}
-CONNECTIONS = (1, 64)
+CONNECTIONS = (1, 16, 64)
 MIXES = {Mix.DUPLICATES: "90 % duplicates", Mix.DISTINCT: "all distinct"}
 COMMIT, FLUSH = "raw durable commit", "4 KiB written and flushed"
 COMMIT_SECONDS = 0.5
@@ -37,6 +37,7 @@ class Wanted(NamedTuple):
 RATES = (
     Wanted(1, Mix.DUPLICATES, HANDLER, POST_1_HANDLER),
     Wanted(1, Mix.DISTINCT, HANDLER, POST_1_HANDLER),
+    Wanted(16, Mix.DUPLICATES, FAST, None),
     Wanted(64, Mix.DUPLICATES, FAST, POST_64_FAST),
     Wanted(64, Mix.DUPLICATES, HANDLER, POST_64_HANDLER),
     Wanted(64, Mix.DISTINCT, HANDLER, POST_64_DISTINCT),

@@ -29,6 +29,8 @@ LOST = {
     ("2026_11_25_1300", "incidents", "holds_several"),
     ("2026_11_25_1300", "alerts", "answered_incident_id"),
     ("2026_11_25_1300", "dedup_keys", "firing"),  # made anew from `open`
+    ("2026_11_25_1800", "alerts", "previous_id"),  # both made anew from which alerts are of which incident
+    ("2026_11_25_1800", "incidents", "last_alert_id"),
 }
 
 

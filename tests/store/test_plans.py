@@ -14,7 +14,6 @@ READS = [
     "/v1/incidents?sort=number",
     "/v1/incidents?sort=-updated_at",
     "/v1/incidents?sort=severity",
-    "/v1/incidents?q=disk%20full",
     "/v1/incidents/1",
     "/v1/incidents/1/timeline",
     "/v1/incidents/1/alerts",
@@ -32,7 +31,8 @@ WRITES = [
 
 # Not what a statement is given (json_each), finds by words (M: MATCH), or has gathered itself.
 SCAN = re.compile(
-    r"^.*(?:Seq Scan|\bSCAN (?!json_each|CONSTANT ROW|[cgh]$|.*(?:USING|VIRTUAL TABLE INDEX \d+:M))).*$", re.MULTILINE
+    r"^.*(?:Seq Scan|\bSCAN (?!json_each|CONSTANT ROW|(?:[cgh]|chain|held|known)$|.*(?:USING|VIRTUAL TABLE INDEX \d+:M))).*$",
+    re.MULTILINE,
 )
 SORT = re.compile(r"^.*(?:TEMP B-TREE FOR ORDER BY|(?<!Incremental )\bSort  \().*$", re.MULTILINE)
 

@@ -13,6 +13,7 @@ from incident_manager.schemas.incidents import (
 )
 from incident_manager.store import incident_lists, paging
 from incident_manager.store import incidents as store
+from incident_manager.store.incident_lists import Place
 from incident_manager.store.paging import Position
 from incident_manager.vault import Vault
 
@@ -43,8 +44,8 @@ async def list_incidents(
     listing = f"incidents {sort} {msgspec.json.encode(wanted).decode()}"
     after = paging.unseal(vault, unit.tenant_id, listing, paging_.cursor) if paging_.cursor else None
     size, offset = paging_.page_size, paging_.page * paging_.page_size
-    found = await incident_lists.list_page(unit.session, wanted, sort=sort, limit=size + 1, offset=offset, after=after)
-    total = await incident_lists.count(unit.session, wanted)
+    place = Place(limit=size + 1, offset=offset, after=after)
+    found, total = await incident_lists.find_page(unit.session, wanted, sort=sort, place=place)
     more = len(found) > size
     last = incident_lists.position(found[size - 1], sort) if more else None
     return IncidentPage(

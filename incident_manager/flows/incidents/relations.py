@@ -22,6 +22,7 @@ from incident_manager.rules import lifecycle
 from incident_manager.rules.absorb import Facts, absorb
 from incident_manager.rules.dedup import Verdict
 from incident_manager.schemas.incidents import RELATED_LIMIT, IncidentOut
+from incident_manager.store import alert_chain
 from incident_manager.store import alerts as alert_store
 from incident_manager.store import incidents as store
 from incident_manager.store.numbers import NumberPromise
@@ -62,7 +63,8 @@ async def unlink(unit: Unit, reference: str, others: Sequence[str]) -> IncidentO
 async def merge(unit: Unit, reference: str, into: str) -> IncidentOut:
     """Let another incident take this one's alerts, keys and later repeats, and close this one; return this one.
 
-    Its alerts move in one statement, so this takes as long as there are many. Merged into that one already: as it is.
+    Its alerts move in one statement, so this takes as long as there are many, of its own and of the other one since its first.
+    Merged into that one already: as it is.
     Raises NotFound, ValidationFailed for itself, Conflict where `into` has ended or this one was merged into a third.
     """
     await alert_store.lock_keys_of(unit.session, [reference, into])
@@ -75,8 +77,8 @@ async def merge(unit: Unit, reference: str, into: str) -> IncidentOut:
     if not lifecycle.is_active(target.state):
         raise Conflict(f"#{target.number} is {target.state} and takes nothing in", incident_id=str(target.id))
     with _audited(unit, "merge", [incident, target]):
-        moved = await alert_store.move_alerts(unit.session, incident.id, target.id)
         await alert_store.rename_keys(unit.session, incident.id, target.id)
+        moved = await alert_chain.move(unit.session, incident, target)
         _take_in(unit, target, incident, moved)
         moves.close_merged(unit, incident, target, unit.actor.name)
     return view(incident)
@@ -97,11 +99,11 @@ async def split(unit: Unit, reference: str, alert_ids: Sequence[UUID], numbers: 
     alerts = await alert_store.list_by_id(unit.session, alert_ids)
     counted = _counted(incident, alerts, alert_ids)
     with _audited(unit, "split", [incident]):
+        going, marks = [alert.id for alert in alerts], {alert.fingerprint for alert in alerts}
+        staying = set(await alert_chain.list_fingerprints(unit.session, incident.id, marks, but=going))
         new = _open_split(unit, incident, counted, numbers.next())
         await unit.session.flush()
-        await alert_store.move_alerts(unit.session, incident.id, new.id, only=[alert.id for alert in alerts])
-        marks = {alert.fingerprint for alert in alerts}
-        staying = set(await alert_store.list_fingerprints(unit.session, incident.id, marks))
+        await alert_chain.move(unit.session, incident, new, only=going)
         _share_keys(keys, incident, new, marks - staying)
         incident.occurrences -= len(counted)
         moves.touch(unit, incident)

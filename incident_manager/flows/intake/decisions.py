@@ -22,7 +22,7 @@ from incident_manager.rules.absorb import Facts, absorb
 from incident_manager.rules.dedup import Decision, Reason, Verdict
 from incident_manager.rules.lifecycle import ResolutionMethod
 from incident_manager.schemas.incidents import ResolveIn
-from incident_manager.store.intake import Changes, FiringKey, LockedKey
+from incident_manager.store.intake import Changes, FiringKey, Locked
 from incident_manager.store.numbers import NumberPromise
 from incident_manager.store.rows import CountedIncident, HeldIncident, KeyRow, NewIncident
 
@@ -39,6 +39,11 @@ class _Before(NamedTuple):
     version: int
     occurrences: int
     timeline_length: int
+    last_alert_id: UUID | None
+
+
+def _before(incident: HeldIncident) -> _Before:
+    return _Before(incident.version, incident.occurrences, incident.timeline_length, incident.last_alert_id)
 
 
 class Batch:
@@ -83,18 +88,17 @@ class Batch:
         """The incidents it holds that hold several fingerprints, since a merge."""
         return [incident for incident in self._incidents.values() if incident.holds_several]
 
-    def know(self, keys: Iterable[LockedKey]) -> list[LockedKey]:
+    def know(self, locked: Locked) -> list[KeyRow]:
         """Take in what is known of the fingerprints, and return those whose incident is still to be held."""
+        self.hold(locked.incidents)
         missing = []
-        for key in keys:
+        for key in locked.keys:
             name = key.tenant_id, key.fingerprint
             if key.incident_id is not None and key.incident_id == self._first_ids[name]:
                 self._stored[name] = self._first[name]  # new, and written as it will be if all goes as it looks
                 continue
-            self._stored[name] = self._states[name] = dedup_keys.row_of(key)
-            if key.held is not None:
-                self.hold([key.held])
-            elif key.incident_id is not None:
+            self._stored[name] = self._states[name] = key
+            if key.incident_id is not None and key.incident_id not in self._incidents:
                 missing.append(key)
         for name in self._first.keys() - self._states.keys():
             self._states[name] = KeyRow(tenant_id=name[0], fingerprint=name[1])
@@ -105,7 +109,7 @@ class Batch:
         for incident in incidents:
             if incident.id not in self._incidents:
                 self._add(incident)
-                self._before[incident.id] = _Before(incident.version, incident.occurrences, incident.timeline_length)
+                self._before[incident.id] = _before(incident)
 
     def learn(self, firing: Sequence[FiringKey]) -> None:
         """Take in which keys fire of the incidents that hold several fingerprints."""
@@ -122,7 +126,10 @@ class Batch:
         self._states[key] = dedup.advance(known, report, decision.verdict, opened_id)
         outcome = self._apply(submission, decision, known)
         row = submission.row
-        row.incident_id = outcome.incident.id if outcome.incident else None
+        row.incident_id = row.previous_id = None  # a row is decided anew where its transaction is repeated
+        if incident := outcome.incident:
+            row.incident_id, row.previous_id = incident.id, incident.last_alert_id
+            incident.last_alert_id = row.id
         row.outcome, row.reason = outcome.decision
         row.occurrence = outcome.occurrence
         self._changes.alerts.append(row)
@@ -137,7 +144,7 @@ class Batch:
             incident = self._incidents[incident_id]
             if incident.version != before.version:
                 changes.changed.append(incident)
-            elif (incident.occurrences, incident.timeline_length) != before[1:]:
+            elif _before(incident) != before:
                 changes.counted.append(_counted(incident))
         return changes
 
@@ -291,6 +298,7 @@ def _counted(incident: HeldIncident) -> CountedIncident:
         occurrences=incident.occurrences,
         last_seen_at=incident.last_seen_at,
         timeline_length=incident.timeline_length,
+        last_alert_id=incident.last_alert_id,
     )
 
 

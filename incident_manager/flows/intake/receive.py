@@ -1,5 +1,6 @@
 """Alerts in, answers out: parcels wait in line, share a transaction, and are answered when it is committed."""
 
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -72,25 +73,22 @@ class Intake:
                 numbers[tenant_id] = await stack.enter_async_context(self._numbers.promise(tenant_id, count))
             transaction = Transaction(self._statements, parcels, numbers, self.idempotency_ttl)
             results = await self._database.run(transaction.steps)
-        self._telemetry.batch(len(submissions))
         for parcel in parcels:
-            answers = [results[submission.row.id] for submission in parcel.submissions]
-            parcel.reply(answers)
-            for submission, result in zip(parcel.submissions, answers, strict=True):
-                self._tell(submission, result)
+            parcel.reply([results[submission.row.id] for submission in parcel.submissions])
+        self._telemetry.batch(Counter(_tell(submission, results[submission.row.id]) for submission in submissions))
 
-    def _tell(self, submission: Submission, result: Result) -> None:
-        """Count an alert that is committed, and log it: what opened an incident, where all is logged every one."""
-        answer = result.answer
-        if answer.alert_id != submission.row.id:  # delivered before: it got the first one's answer
-            self._telemetry.alert(REPEATED, REPEATED)
-            return
-        self._telemetry.alert(result.verdict, answer.reason)
-        named = _named(submission, answer)
-        if result.opened:
-            logger.info("incident opened", reason=answer.reason, **named)
-        else:
-            logger.debug("alert taken in", outcome=result.verdict, reason=answer.reason, **named)
+
+def _tell(submission: Submission, result: Result) -> tuple[str, str]:
+    """Log an alert that is committed (what opened an incident; where all is logged every one), and say what it counts as."""
+    answer = result.answer
+    if answer.alert_id != submission.row.id:  # delivered before: it got the first one's answer
+        return REPEATED, REPEATED
+    named = _named(submission, answer)
+    if result.opened:
+        logger.info("incident opened", reason=answer.reason, **named)
+    else:
+        logger.debug("alert taken in", outcome=result.verdict, reason=answer.reason, **named)
+    return result.verdict, answer.reason
 
 
 def _named(submission: Submission, answer: AlertAccepted) -> dict[str, object]:

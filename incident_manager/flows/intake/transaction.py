@@ -111,7 +111,7 @@ class Transaction:
             return
         locked = store.LOCKED.decode(cast(str, (yield self._sql.lock(rows, list(wanted)))))
         self._check_credentials(wanted - set(locked.credentials))
-        if missing := batch.know(locked.keys):  # opened by somebody for whose key this transaction waited
+        if missing := batch.know(locked):  # opened by somebody for whose key this transaction waited
             batch.hold(store.INCIDENTS.decode(cast(str, (yield self._sql.lock_incidents(missing)))))
         if not batch.resolves:
             return
