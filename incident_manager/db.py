@@ -40,7 +40,7 @@ T = TypeVar("T")
 SEES_ALL_TENANTS: Final[Mapping[str, Any]] = {"sees_all_tenants": True}
 ATTEMPTS: Final = 6
 SQLITE_READERS: Final = 6
-LOOKS: Final = 500  # at once
+LOOKS: Final = 2_000  # at once
 LOOK_SECONDS: Final = 2.5
 
 

@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Final, NamedTuple, TypeVar
 
@@ -32,12 +33,10 @@ from incident_manager.telemetry import Telemetry
 
 T = TypeVar("T")
 
-# Every prebuilt statement finds its few rows by their keys. Planned once, while the tables are small or not yet analyzed, it
-# must not come to read them whole for as long as the plan is kept.
-PLANNING: Final = {
-    "plan_cache_mode": "force_generic_plan",
-    **dict.fromkeys(("enable_seqscan", "enable_hashjoin", "enable_mergejoin"), "off"),
-}
+# Prebuilt statements are planned once, for keys that they are given. A plan that was made while the tables were small reads
+# them whole, so it is made anew after so many transactions; on a database that was large at the start it is right at once.
+PLANNING: Final = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
+REPLANNED_AFTER: Final = frozenset(8**power for power in range(1, 7))
 CHECKPOINT_EVERY: Final = 0.5  # seconds, while there are commits
 
 
@@ -126,36 +125,47 @@ class SqliteWriter:
         return connection
 
 
+@dataclass(slots=True)
+class _Held:
+    """A connection, and how many transactions it has seen."""
+
+    connection: asyncpg.Connection
+    transactions: int = 0
+
+
 class PostgresqlWriters:
     """Connections that are opened as they are needed at once, and kept."""
 
     def __init__(self, url: str, settings: DatabaseSettings, telemetry: Telemetry) -> None:
         self._connect: Final = postgresql_connector(url, settings, **PLANNING)
         self._telemetry: Final = telemetry
-        self._idle: Final[list[asyncpg.Connection]] = []
+        self._idle: Final[list[_Held]] = []
 
     async def run(self, steps: Callable[[], Steps[T]]) -> T:
         """Run a transaction and commit it; see `Database.run`."""
-        connection = self._idle.pop() if self._idle else await self._connect()
+        held = self._idle.pop() if self._idle else _Held(await self._connect())
+        connection = held.connection
         try:
-            result = await self._transact(connection, steps)
+            result = await self._transact(held, steps)
+            held.transactions += 1
         except BaseException:
             if connection.is_in_transaction():
                 connection.terminate()
             raise
         finally:
             if not connection.is_closed():
-                self._idle.append(connection)
+                self._idle.append(held)
         return result
 
     async def close(self) -> None:
         """Close all connections."""
         while self._idle:
-            await self._idle.pop().close()
+            await self._idle.pop().connection.close()
 
-    async def _transact(self, connection: asyncpg.Connection, steps: Callable[[], Steps[T]]) -> T:
+    async def _transact(self, held: _Held, steps: Callable[[], Steps[T]]) -> T:
+        connection = held.connection
         try:
-            await connection.execute("BEGIN")
+            await connection.execute("BEGIN; DISCARD PLANS" if held.transactions in REPLANNED_AFTER else "BEGIN")
             result = await self._drive(connection, steps())
         except BaseException as error:
             await _roll_back(connection)

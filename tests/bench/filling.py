@@ -76,4 +76,5 @@ def _others(number: sa.ColumnElement[int], *, on_sqlite: bool) -> dict[str, sa.C
         "title": old.title.concat(" ").concat(text),
         "created_at": at,
         "updated_at": at,
+        "last_alert_id": sa.null(),
     }

@@ -9,17 +9,34 @@ from tests.cli.database import rows
 from tests.drill.invariants import Invariant, none_of
 
 ENDED_STATES = ", ".join(f"'{state.value}'" for state in ENDED)
+COUNTED = """
+    WITH RECURSIVE counted AS (
+        SELECT tenant_id, incident_id, count(*) AS alerts, sum(CASE outcome WHEN 'opened' THEN 1 ELSE 0 END) AS opened
+        FROM alerts GROUP BY tenant_id, incident_id
+    )"""
 # What must not be there, by the name of what must hold.
 BROKEN = {
     "every alert has its incident and what was decided": """
         SELECT a.id FROM alerts a LEFT JOIN incidents i ON i.tenant_id = a.tenant_id AND i.id = a.incident_id
         WHERE i.id IS NULL OR a.outcome NOT IN ('opened', 'attached')""",
-    "occurrences are the alerts counted": """
-        SELECT i.number, i.occurrences FROM incidents i WHERE i.occurrences <> (SELECT count(*) FROM alerts a
-        WHERE a.tenant_id = i.tenant_id AND a.incident_id = i.id)""",
-    "an incident was opened by one alert": """
-        SELECT i.number FROM incidents i WHERE 1 <> (SELECT count(*) FROM alerts a
-        WHERE a.tenant_id = i.tenant_id AND a.incident_id = i.id AND a.outcome = 'opened')""",
+    "occurrences are the alerts counted, and one of them opened it": f"""
+        {COUNTED} SELECT i.number, i.occurrences, n.alerts, n.opened FROM incidents i LEFT JOIN counted n
+        ON n.tenant_id = i.tenant_id AND n.incident_id = i.id
+        WHERE n.alerts IS NULL OR n.alerts <> i.occurrences OR n.opened <> 1""",
+    "a chain holds exactly the incident's alerts": f"""
+        {COUNTED}, chain(tenant_id, incident_id, id, place) AS (
+            SELECT tenant_id, id, last_alert_id, 1 FROM incidents WHERE last_alert_id IS NOT NULL
+            UNION ALL
+            SELECT c.tenant_id, c.incident_id, a.previous_id, c.place + 1 FROM chain c
+            JOIN alerts a ON a.tenant_id = c.tenant_id AND a.id = c.id
+            WHERE a.previous_id IS NOT NULL AND c.place <= (SELECT count(*) FROM alerts)
+        )
+        SELECT i.number, count(a.id), n.alerts FROM incidents i
+        JOIN counted n ON n.tenant_id = i.tenant_id AND n.incident_id = i.id
+        LEFT JOIN chain c ON c.tenant_id = i.tenant_id AND c.incident_id = i.id
+        LEFT JOIN alerts a ON a.tenant_id = c.tenant_id AND a.id = c.id AND a.incident_id = i.id
+        GROUP BY i.tenant_id, i.id, i.number, n.alerts
+        HAVING count(a.id) <> count(c.id) OR count(a.id) <> count(DISTINCT a.id) OR count(a.id) <> n.alerts""",
     "a problem inside its window is one open incident": f"""
         SELECT fingerprint, count(*) FROM incidents WHERE state NOT IN ({ENDED_STATES})
         GROUP BY tenant_id, fingerprint HAVING count(*) > 1""",

@@ -63,7 +63,9 @@ def test_every_constraint_and_index_has_a_name_by_the_rule(table: sa.Table) -> N
 async def test_the_databases_have_these_names(database_url: str) -> None:
     found = await on(database_url, names_in)
     found = {
-        name: kept - {search.POSTGRESQL_INDEX} for name, kept in found.items() if not name.startswith(search.PREFIX)
+        name: kept - {search.POSTGRESQL_INDEX, search.POSTGRESQL_TAGS_INDEX}
+        for name, kept in found.items()
+        if not name.startswith(search.PREFIX)
     }
     expected = {table.name: {name_of(key) for key in table.constraints} for table in TABLES}
     expected = {

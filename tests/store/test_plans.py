@@ -31,7 +31,7 @@ WRITES = [
 
 # Not what a statement is given (json_each), finds by words (M: MATCH), or has gathered itself.
 SCAN = re.compile(
-    r"^.*(?:Seq Scan|\bSCAN (?!json_each|CONSTANT ROW|(?:[cgh]|chain|held|known)$|.*(?:USING|VIRTUAL TABLE INDEX \d+:M))).*$",
+    r"^.*(?:Seq Scan|\bSCAN (?!json_each|CONSTANT ROW|\(subquery|(?:[cgh]|chain|held|known)$|.*(?:USING|VIRTUAL TABLE INDEX \d+:M))).*$",
     re.MULTILINE,
 )
 SORT = re.compile(r"^.*(?:TEMP B-TREE FOR ORDER BY|(?<!Incremental )\bSort  \().*$", re.MULTILINE)
