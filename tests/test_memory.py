@@ -6,10 +6,11 @@ import sys
 
 import pytest
 
-from incident_manager.memory import THRESHOLDS
+from incident_manager.memory import SWITCHED_AFTER, THRESHOLDS
 
 TOLD = (
-    "import gc; from incident_manager.memory import settle; settle(); print(gc.get_threshold(), gc.get_freeze_count())"
+    "import gc, sys; from incident_manager.memory import settle; settle();"
+    "print(gc.get_threshold(), sys.getswitchinterval(), gc.get_freeze_count())"
 )
 # What is freed in the middle stays with the process, unless it was a mapping of its own: 3 MB, after a bigger one was freed.
 KEPT = """
@@ -33,7 +34,7 @@ def said(program: str) -> str:
 
 def test_what_is_there_at_the_start_is_left_alone_and_the_rest_is_looked_at_less_often() -> None:
     thresholds, _, frozen = said(TOLD).rpartition(" ")
-    assert (thresholds, int(frozen) > 0) == (str(THRESHOLDS), True)
+    assert (thresholds, int(frozen) > 0) == (f"{THRESHOLDS} {SWITCHED_AFTER}", True)
 
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="the C library has no mallopt")

@@ -88,7 +88,7 @@ async def test_what_is_missing_doubled_or_miscounted_is_found(world: World, sett
     held = {one.name for one in found if one.held}
     assert held == {
         "a number is one incident's",  # the schema sees to that
-        "an incident was opened by one alert",
+        "a chain holds exactly the incident's alerts",
         "every reference leads somewhere",
         "the database's own check finds nothing",
     }
