@@ -30,8 +30,9 @@ WRITES = [
 
 
 # Not what a statement is given (json_each), finds by words (M: MATCH), or has gathered itself.
+GATHERED = r"json_each|CONSTANT ROW|\(subquery|(?:[cgh]|chain|held|known)$"
 SCAN = re.compile(
-    r"^.*(?:Seq Scan|\bSCAN (?!json_each|CONSTANT ROW|\(subquery|(?:[cgh]|chain|held|known)$|.*(?:USING|VIRTUAL TABLE INDEX \d+:M))).*$",
+    rf"^.*(?:Seq Scan|\bSCAN (?!{GATHERED}|.*(?:USING|VIRTUAL TABLE INDEX \d+:M))).*$",
     re.MULTILINE,
 )
 SORT = re.compile(r"^.*(?:TEMP B-TREE FOR ORDER BY|(?<!Incremental )\bSort  \().*$", re.MULTILINE)
