@@ -41,7 +41,7 @@ SEES_ALL_TENANTS: Final[Mapping[str, Any]] = {"sees_all_tenants": True}
 ATTEMPTS: Final = 6
 SQLITE_READERS: Final = 6
 LOOKS: Final = 2_000  # at once
-LOOK_SECONDS: Final = 2.5
+CLOSE_SECONDS: Final = 1.0  # for looks that are under way at the end
 
 
 class TenantOwned:
@@ -97,6 +97,8 @@ class Database:
 
     async def close(self) -> None:
         """Close all connections."""
+        if self._looks:
+            await asyncio.wait(self._looks, timeout=CLOSE_SECONDS)
         await self._direct.close()
         await self.engine.dispose()
         await self._readers.dispose()
@@ -132,16 +134,16 @@ class Database:
         with self._counted(self._readers):
             return await self._repeat(lambda: _attempt(self._readers, work, tenant_id, _leave))
 
-    async def look_up(self, work: Work[T]) -> T:
+    async def look_up(self, work: Work[T], *, seconds: float) -> T:
         """Run a short `read` that sees no tenant, `in_time`: for what comes before all else of a request."""
-        return await self.in_time(self.read(work, tenant_id=None))
+        return await self.in_time(self.read(work, tenant_id=None), seconds)
 
-    async def in_time(self, asked: Coroutine[Any, Any, T]) -> T:
+    async def in_time(self, asked: Coroutine[Any, Any, T], seconds: float) -> T:
         """Wait for something that is asked of this database, but not for long: callers of one that hangs must not pile up.
 
         It goes on by itself until it ends, since to cancel it would hang as it does.
 
-        Raises Unavailable after LOOK_SECONDS, and at once where LOOKS are under way.
+        Raises Unavailable after so many seconds, and at once where LOOKS are under way.
         """
         if len(self._looks) >= LOOKS:
             asked.close()
@@ -149,7 +151,7 @@ class Database:
         looking = asyncio.create_task(asked)
         self._looks.add(looking)
         looking.add_done_callback(self._heard)
-        done, _ = await asyncio.wait({looking}, timeout=LOOK_SECONDS)
+        done, _ = await asyncio.wait({looking}, timeout=seconds)
         if not done:
             raise Unavailable("the database takes too long; try again")
         return looking.result()

@@ -11,7 +11,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Final, NamedTuple, TypeVar
@@ -37,6 +37,7 @@ T = TypeVar("T")
 # them whole, so it is made anew after so many transactions; on a database that was large at the start it is right at once.
 PLANNING: Final = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
 REPLANNED_AFTER: Final = frozenset(8**power for power in range(1, 7))
+PARTING_SECONDS: Final = 1.0  # for the end of a transaction that failed, and of a connection
 CHECKPOINT_EVERY: Final = 0.5  # seconds, while there are commits
 
 
@@ -158,9 +159,10 @@ class PostgresqlWriters:
         return result
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections; one over which nobody answers is cut."""
         while self._idle:
-            await self._idle.pop().connection.close()
+            with suppress(TimeoutError):
+                await self._idle.pop().connection.close(timeout=PARTING_SECONDS)
 
     async def _transact(self, held: _Held, steps: Callable[[], Steps[T]]) -> T:
         connection = held.connection
@@ -176,9 +178,8 @@ class PostgresqlWriters:
             with self._telemetry.commit():
                 await connection.execute("COMMIT")
         except asyncpg.PostgresError as error:
-            if (
-                code_of(error) in RETRIED_STATES
-            ):  # the database says that it rolled back; a lost connection says nothing
+            # The database says that it rolled back; a lost connection says nothing.
+            if code_of(error) in RETRIED_STATES:
                 raise Again(type(error).__name__) from error
             raise
         return result
@@ -197,9 +198,9 @@ class PostgresqlWriters:
 
 
 async def _roll_back(connection: asyncpg.Connection) -> None:
-    """End a transaction that failed; a connection on which that cannot be done is given up."""
+    """End a transaction that failed; a connection on which that cannot be done soon is given up."""
     try:
         if not connection.is_closed():
-            await connection.execute("ROLLBACK")
+            await connection.execute("ROLLBACK", timeout=PARTING_SECONDS)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
         connection.terminate()

@@ -108,7 +108,8 @@ async def _caller(connection: Connection, parts: Parts) -> access.Caller:
     if scheme.lower() != "bearer" or not token_text:
         raise AuthenticationFailed("send a key: Authorization: Bearer im_...")
     token = access.read_token(token_text.strip())
-    key = await parts.database.look_up(lambda session: store.find_key(session, token.id))
+    seconds = parts.settings.intake.answer_seconds
+    key = await parts.database.look_up(lambda session: store.find_key(session, token.id), seconds=seconds)
     now = parts.clock.now()
     caller = access.check_key(key, token, parts.vault, now)
     parts.keyring.remember(connection.headers["authorization"].encode("latin-1"), caller, now)
@@ -118,7 +119,8 @@ async def _caller(connection: Connection, parts: Parts) -> access.Caller:
 async def _record_use(parts: Parts, actor: Actor, key_id: UUID) -> None:
     """Note the key's use. A database that cannot be written must not keep people from reading."""
     try:
-        await parts.database.in_time(Units(parts.database, parts.clock, actor).write(access.record_use, key_id))
+        units, seconds = Units(parts.database, parts.clock, actor), parts.settings.intake.answer_seconds
+        await parts.database.in_time(units.write(access.record_use, key_id), seconds)
     except Unavailable:
         logger.warning("use of a key not recorded", key_id=str(key_id))
 
@@ -139,7 +141,8 @@ async def _open_actor(connection: Connection, parts: Parts) -> Actor:
                 f"without keys this service answers to loopback names only; see the {name} header"
             )
     name = access.DEFAULT_TENANT
-    tenant = await parts.database.look_up(lambda session: store.find_tenant(session, name))
+    seconds = parts.settings.intake.answer_seconds
+    tenant = await parts.database.look_up(lambda session: store.find_tenant(session, name), seconds=seconds)
     if tenant is None:
         raise AuthorizationFailed("there is no tenant `default` to serve without keys")
     return Actor(tenant_id=tenant.id, kind=ActorKind.SYSTEM, name="anonymous", request_id=request_id(connection.scope))

@@ -140,7 +140,13 @@ class IntegrationController(Controller):
         """Take in what a monitor sends. The key in the address is enough; a result for each alert, all committed."""
         parts = parts_of(request)
         door = deliveries.Door(
-            parts.database, parts.clock, parts.vault, parts.intake, parts.settings.dedup, parts.doors
+            database=parts.database,
+            clock=parts.clock,
+            vault=parts.vault,
+            intake=parts.intake,
+            dedup=parts.settings.dedup,
+            known=parts.doors,
+            answer_seconds=parts.settings.intake.answer_seconds,
         )
         admitted = await door.admit(monitor, key, request_id(request.scope))
         require_media_type(request, admitted.monitor.content_types)

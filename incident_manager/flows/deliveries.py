@@ -55,6 +55,7 @@ class Door:
     intake: Intake
     dedup: DedupSettings
     known: Keyring[Admitted]
+    answer_seconds: float
 
     async def admit(self, monitor: str, key: str, request_id: str) -> Admitted:
         """Find the integration of an address; one that was found lately is checked by intake's own transaction.
@@ -71,7 +72,9 @@ class Door:
 
     async def _look_up(self, monitor: str, key: str, address: bytes, request_id: str) -> Admitted:
         digest = self.vault.digest(key)
-        found = await self.database.look_up(lambda session: store.find_by_digest(session, digest))
+        found = await self.database.look_up(
+            lambda session: store.find_by_digest(session, digest), seconds=self.answer_seconds
+        )
         reader = MONITORS.get(monitor)
         if found is None or found.monitor != monitor or reader is None:  # the words do not tell which
             raise AuthenticationFailed("the key in the address is not valid")

@@ -29,7 +29,6 @@ class Bulk:
     def __init__(self, *, on_sqlite: bool) -> None:
         self._on_sqlite: Final = on_sqlite
         self._encoder: Final = msgspec.json.Encoder(uuid_format="hex" if on_sqlite else "canonical")
-        self.lock: Final = "" if on_sqlite else "FOR UPDATE OF"
 
     def encode(self, rows: Sequence[object]) -> str:
         """Return rows as the JSON text that `given` reads."""

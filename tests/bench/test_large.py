@@ -26,23 +26,17 @@ async def grown(settings: Settings) -> AsyncIterator[World]:
         yield world
 
 
-async def test_a_store_is_as_large_as_it_is_meant_to_be(grown: World) -> None:
+async def test_a_store_is_as_large_as_it_is_meant_to_be_and_its_schema_is_as_it_was(
+    grown: World, settings: Settings
+) -> None:
+    """One test of all of it: making a store takes seconds."""
     assert (await grown.get("/v1/incidents"))["total"] == SIZE.incidents + 1
     assert [len(await grown.timeline(number)) for number in (3, 5)] == [100, 3]
-
-
-async def test_the_alerts_of_an_incident_are_its_own(grown: World) -> None:
     for number in (2, 100):
         incident = await grown.incident(number)
         alerts = (await grown.get(f"/v1/incidents/{number}/alerts"))["alerts"]
         assert {(one["incident_id"], one["title"]) for one in alerts} == {(incident["id"], incident["title"])}
-
-
-async def test_what_is_filled_is_found_by_word_and_by_label(grown: World) -> None:
     one = await grown.incident(50)
     asked = {"q": one["title"], "labels": f"instance:{one['labels']['instance']}"}
     assert 50 in {found["number"] for found in await grown.incidents(**asked)}
-
-
-async def test_the_schema_is_left_as_it_was(grown: World, settings: Settings) -> None:
     assert await migrate.differences(settings.database_url, Base.metadata) == ""
