@@ -23,8 +23,15 @@ def absorb(incident: Facts, alert: Facts) -> Facts:
     """Return the incident's facts with the alert's in them.
 
     A label that the incident has keeps its value: a person may have set it. Beyond 64 labels or services further ones are
-    left out; they stay on the alert.
+    left out; they stay on the alert. Where the alert adds nothing, as most repeats, the incident's facts are returned as given.
     """
+    severity = more_urgent(incident.severity, alert.severity)
+    if (
+        severity is incident.severity
+        and alert.labels.keys() <= incident.labels.keys()
+        and set(incident.services).issuperset(alert.services)
+    ):
+        return incident
     labels = dict(incident.labels)
     for key, value in alert.labels.items():
         if key not in labels and len(labels) < LABELS_LIMIT:
@@ -33,4 +40,4 @@ def absorb(incident: Facts, alert: Facts) -> Facts:
     for name in alert.services:
         if name not in services and len(services) < SERVICES_LIMIT:
             services.append(name)
-    return Facts(severity=more_urgent(incident.severity, alert.severity), labels=labels, services=services)
+    return Facts(severity=severity, labels=labels, services=services)

@@ -28,7 +28,7 @@ _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _STEP: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 _PLAIN_BYTES: Final = 8 * 1024
 _CONTROL: Final = re.compile(rb"[\x00-\x1f]")  # what may stand between values, but not in strings
-_ODD: Final = re.compile(rb"[\x00-\x1f\x7f\\]|\xc2[\x80-\x9f]")  # control characters of either block, or an escape
+_ODD: Final = re.compile(rb"[\x00-\x1f\x7f\\\xc2]")  # what may be a control character of either block, or escape one
 _NUMBER: Final = re.compile(rb"[0-9]")
 _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _PATH: Final = re.compile(r"^(?P<what>.*?)(?: - at `(?P<key>key` in `)?\$(?P<path>.*)`)?$", re.DOTALL)
@@ -142,21 +142,17 @@ def _is_plain(body: bytes, structure: bytes) -> bool:
     if len(body) > _PLAIN_BYTES or _CONTROL.search(body) or _NUMBER.search(structure):
         return False
     try:
-        return _members(msgspec.json.decode(body)) == structure.count(b":")
+        return _members([msgspec.json.decode(body)]) == structure.count(b":")
     except (msgspec.DecodeError, UnicodeDecodeError):
         return False
 
 
 def _members(value: Any) -> int:
     """Return how many members all objects of a decoded body have."""
-    count, waiting = 0, [value]
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, dict):
-            count += len(one)
-            waiting += one.values()
-        elif isinstance(one, list):
-            waiting += one
+    inner, count = (value.values(), len(value)) if type(value) is dict else (value, 0)
+    for one in inner:
+        if type(one) is dict or type(one) is list:  # most are texts, and are asked the least
+            count += _members(one)
     return count
 
 

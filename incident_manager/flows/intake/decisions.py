@@ -199,7 +199,7 @@ class Batch:
         row, before = submission.row, incident.severity
         held = Facts(severity=before, labels=incident.labels, services=incident.affected_resources)
         merged = absorb(held, Facts(severity=row.severity, labels=row.labels, services=row.affected_services))
-        if merged == held:
+        if merged is held or merged == held:
             return
         act = self._act(submission)
         incident.labels, incident.affected_resources = dict(merged.labels), list(merged.services)
