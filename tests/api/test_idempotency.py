@@ -23,7 +23,8 @@ ACTIONS = [("acknowledge", {"by": "ada"}), ("notes", {"content": "looking"}), ("
 async def patient(settings: Settings) -> AsyncIterator[World]:
     """A service whose requests wait a minute for their turn: how fast a machine writes is not the question here."""
     waiting = msgspec.structs.replace(settings.database, wait_seconds=60)
-    async with running(msgspec.structs.replace(settings, database=waiting)) as world:
+    answered = msgspec.structs.replace(settings.intake, answer_seconds=60)
+    async with running(msgspec.structs.replace(settings, database=waiting, intake=answered)) as world:
         yield world
 
 
