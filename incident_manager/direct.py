@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 import asyncpg
 from loguru import logger
@@ -50,6 +50,20 @@ class Statement(NamedTuple):
 
 
 Steps = Generator[Statement, str | None, T]
+
+
+class _End(NamedTuple, Generic[T]):
+    """What a transaction returns, in the place of a further statement."""
+
+    value: T
+
+
+def _next(steps: Steps[T], answer: str | None) -> Statement | _End[T]:
+    """Tell a transaction what its last statement answered, and return the next one, or its end."""
+    try:
+        return steps.send(answer)
+    except StopIteration as end:
+        return _End(end.value)
 
 
 class SqliteWriter:
@@ -99,11 +113,10 @@ class SqliteWriter:
     def _drive(self, connection: sqlite3.Connection, steps: Steps[T]) -> T:
         answer: str | None = None
         while True:
-            try:
-                statement = steps.send(answer)
-            except StopIteration as end:
-                result: T = end.value
-                return result
+            statement = _next(steps, answer)
+            if isinstance(statement, _End):
+                ended: _End[T] = statement
+                return ended.value
             began = perf_counter()
             rows = connection.execute(statement.text, statement.parameters).fetchall()
             self._telemetry.statement(statement.name, perf_counter() - began)
@@ -193,11 +206,10 @@ class PostgresqlWriters:
     async def _drive(self, connection: asyncpg.Connection, steps: Steps[T]) -> T:
         answer: str | None = None
         while True:
-            try:
-                statement = steps.send(answer)
-            except StopIteration as end:
-                result: T = end.value
-                return result
+            statement = _next(steps, answer)
+            if isinstance(statement, _End):
+                ended: _End[T] = statement
+                return ended.value
             began = perf_counter()
             answer = await connection.fetchval(statement.text, *statement.parameters)
             self._telemetry.statement(statement.name, perf_counter() - began)

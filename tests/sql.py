@@ -40,7 +40,7 @@ def recording(database: Database) -> Iterator[Recorded]:
     def run_noted(steps: Callable[[], Steps[Any]]) -> Any:
         return run(lambda: noted(steps()))
 
-    run, database._direct.run = database._direct.run, run_noted  # type: ignore[method-assign, assignment]
+    run, database._direct.run = database._direct.run, run_noted
     engines = {database.engine.sync_engine, database._readers.sync_engine}
     for engine in engines:
         sa.event.listen(engine, "before_cursor_execute", note)

@@ -80,13 +80,13 @@ def environment_source(environment: Mapping[str, str]) -> Source:
     """Read INCIDENT_MANAGER_SECTION__KEY. Not by dynaconf: it guesses types from values (a secret of digits, a number)."""
     values: dict[str, dict[str, object]] = {}
     places: dict[Key, str] = {}
-    for name, text in environment.items():
-        section, divided, key = name.removeprefix(PREFIX).lower().partition("__")
+    for name, given in environment.items():
+        section, divided, rest = name.removeprefix(PREFIX).lower().partition("__")
         if not name.startswith(PREFIX) or not divided:
             continue
-        kinds = _kinds(section)
-        if key.endswith("_file") and key not in kinds and key.removesuffix("_file") in kinds:
-            key, text = key.removesuffix("_file"), _read_file(name, text)  # noqa: PLW2901
+        kinds, key, text = _kinds(section), rest, given
+        if rest.endswith("_file") and rest not in kinds and rest.removesuffix("_file") in kinds:
+            key, text = rest.removesuffix("_file"), _read_file(name, given)
         if (section, key) in places:
             raise SettingsInvalid(f"{places[section, key]}: {section}.{key} is given twice, also by {name}")
         if (section, key) in _SECRETS and not text:  # `docker compose` puts nothing where a variable is missing

@@ -138,7 +138,7 @@ class Sender:
         async def send(message: Any) -> None:
             sent.append(message)
 
-        await self.world.app(scope, receive, send)  # type: ignore[arg-type]
+        await self.world.app(scope, receive, send)
         start, *rest = sent
         told = {name.decode().lower(): value.decode() for name, value in start["headers"]}
         body = b"".join(one.get("body", b"") for one in rest)
@@ -241,7 +241,7 @@ async def test_what_goes_wrong_behind_it_is_told_and_counted_alike(both: Both, e
         raise error
 
     direct = both.short.world.parts.database._direct
-    direct.run = fail  # type: ignore[method-assign, assignment]
+    direct.run = fail
     short, long = [await told(sender, Case("plain")) for sender in both]
     del direct.run
     assert short == long

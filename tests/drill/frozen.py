@@ -58,16 +58,17 @@ def _on(drill: str, url: str, plan: Plan, freeze: AbstractContextManager[None]) 
         ):
             load.to(server.url)
             load.until(load.results.__len__, "it takes alerts")
-            time.sleep(WARM_SECONDS)
+            time.sleep(WARM_SECONDS)  # a span of load, not a wait for something
             with polled(server.url) as poll:
                 with freeze:
                     crowd.to(server.url)
                     end = time.monotonic() + plan.frozen_seconds
                     said = condition(server)
-                    time.sleep(max(0.0, end - time.monotonic()))
+                    time.sleep(max(0.0, end - time.monotonic()))  # the rest of the span for which it is frozen
                 thawed = time.monotonic()
                 crowd.finish()
                 load.until(lambda: next(load.times(*GOOD, since=thawed), None), "it takes alerts again")
+                # a span of load, in which nothing may be refused any more
                 time.sleep(min(plan.frozen_seconds, BACK_SECONDS + WARM_SECONDS))
             load.finish()
     return [

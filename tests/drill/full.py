@@ -69,14 +69,14 @@ def under_load(drill: str, url: str, plan: Plan, full: Filled) -> Iterator[Invar
         with Load(mixed(access(folder, server), plan.seed), clients=plan.clients) as load:
             load.to(server.url)
             load.until(load.results.__len__, "it takes alerts")
-            time.sleep(WARM_SECONDS)
+            time.sleep(WARM_SECONDS)  # a span of load, not a wait for something
             with full(server):
                 began = time.monotonic()
                 load.until(lambda: next(load.times(UNAVAILABLE, since=began), None), "alerts are refused")
-                time.sleep(plan.full_seconds)
+                time.sleep(plan.full_seconds)  # the span that is wanted
             room = time.monotonic()
             load.until(lambda: next(load.times(*GOOD, since=room), None), "it takes alerts again")
-            time.sleep(WARM_SECONDS)
+            time.sleep(WARM_SECONDS)  # a span of load, not a wait for something
             load.finish()
         refused, broken = [*load.times(UNAVAILABLE)], [*load.times(BROKEN)]
         yield Invariant(drill, "meanwhile 503 is answered", bool(refused), f"{len(refused):,} times")

@@ -50,7 +50,7 @@ def under_fire(folder: Path, url: str, plan: Plan) -> Load:
             with served(folder, url) as server:
                 load = load or stack.enter_context(_load(folder, server, plan))
                 load.to(server.url)
-                time.sleep(instants.uniform(0, LONGEST_LIFE))
+                time.sleep(instants.uniform(0, LONGEST_LIFE))  # any instant: that is the drill
                 load.to()  # who finds it gone waits for the next one
                 server.stop(signal.SIGKILL)
         with served(folder, url) as server:

@@ -55,10 +55,10 @@ def _outages(postgres: OwnPostgres, server: Server, load: Load, plan: Plan) -> I
     for number in range(plan.restarts):
         since = time.monotonic()
         load.until(lambda since=since: next(load.times(*GOOD, since=since), None), "it takes alerts again")
-        time.sleep(instants.uniform(0, LONGEST_LIFE))
+        time.sleep(instants.uniform(0, LONGEST_LIFE))  # any instant: that is the drill
         postgres.stop_at_once(WAYS[number % len(WAYS)])
         stopped = time.monotonic()
-        time.sleep(instants.uniform(0, LONGEST_DEATH))
+        time.sleep(instants.uniform(0, LONGEST_DEATH))  # the span for which it is away
         yield Outage(stopped, condition(server), postgres.start())
 
 

@@ -69,7 +69,7 @@ def _settle(load: Load, new: Server) -> None:
     """Let the load run until a new process has its share of it."""
     host = urlsplit(new.url).netloc
     load.until(lambda: any(one.host == host for one in load.seen[-100:]), "the new process takes alerts")
-    time.sleep(SETTLED_SECONDS)
+    time.sleep(SETTLED_SECONDS)  # a span of load
 
 
 def _replace(old: Server, ways: Access, rolled: Rolled, number: int) -> None:
