@@ -1,10 +1,9 @@
 """Integrations. They are found by their key's digest before the tenant is known, so that one look-up sees all tenants."""
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Select, func, select, update
+from sqlalchemy import Select, func, select
 
 from incident_manager.db import SEES_ALL_TENANTS, Session
 from incident_manager.models.integrations import Integration
@@ -39,14 +38,6 @@ async def list_after(session: Session, name: str, limit: int, monitors: Collecti
 async def count(session: Session, monitors: Collection[str] = ()) -> int:
     """Return how many there are, of these monitors where any are named."""
     return await session.scalar(select(func.count()).select_from(_of(select(Integration), monitors).subquery())) or 0
-
-
-async def record_delivery(session: Session, integration_id: UUID, *, alerts: int, at: datetime) -> None:
-    """Note when a monitor was last heard of and count its alerts. The last statement before a commit: the row is shared."""
-    received = Integration.alerts_received + alerts
-    await session.execute(
-        update(Integration).where(Integration.id == integration_id).values(last_seen_at=at, alerts_received=received)
-    )
 
 
 def _of(query: Select[Integration], monitors: Collection[str]) -> Select[Integration]:
