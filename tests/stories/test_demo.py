@@ -10,6 +10,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from tests.untraced import untraced
+
 ROOT = Path(__file__).parents[2]
 STORY = (
     r"Serving on http://127\.0\.0\.1:\d+",
@@ -35,7 +37,7 @@ def started(folder: Path) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, "-m", "tests.demo"],
         cwd=ROOT,
-        env=os.environ | {"TMPDIR": str(folder), "COLUMNS": "80"},
+        env=untraced() | {"TMPDIR": str(folder), "COLUMNS": "80"},  # its tracer swallows an interrupt that it sees
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
